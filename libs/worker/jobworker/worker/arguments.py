@@ -1,0 +1,148 @@
+"""Checks what callers hand in: commands, ids, offsets, page sizes and tokens; no I/O and no event loop."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from jobworker.worker.errors import (
+    InvalidCommandError,
+    InvalidJobIdError,
+    InvalidOffsetError,
+    InvalidPageSizeError,
+    InvalidPageTokenError,
+    InvalidRequestIdError,
+    InvalidStreamError,
+)
+from jobworker.worker.job import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobworker.worker.job import StreamName
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+
+_ID_CHARACTERS = re.compile(r"[0-9a-f-]{1,36}")
+_UUID_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# The first byte says what the token is, so that a later format can tell the old one.
+_PAGE_TOKEN = re.compile(rb"p([1-9][0-9]{0,17})")
+
+
+def check_command(command: Sequence[str]) -> tuple[str, ...]:
+    """Returns the command as a tuple.
+
+    Raises:
+        InvalidCommandError: If it is empty, is one string, names an empty program, or holds a NUL or what is not
+            text; the caller's fault.
+    """
+    if isinstance(command, str):
+        raise InvalidCommandError(f"the command is one string; give its words, such as ['sh', '-c', {command[:64]!r}]")
+    if not command:
+        raise InvalidCommandError("the command is empty; give a program and its arguments")
+    if not command[0]:
+        raise InvalidCommandError("the program's name is empty; give a name or a path as the command's first word")
+    for index, word in enumerate(command):
+        if "\0" in word:
+            raise InvalidCommandError(f"word {index} of the command holds a NUL character, which the kernel can't pass")
+        _check_encodable(index, word)
+    return tuple(command)
+
+
+def _check_encodable(index: int, word: str) -> None:
+    if word.isascii():
+        return
+    try:
+        word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidCommandError(f"word {index} of the command holds half a surrogate pair; give text") from None
+
+
+def check_job_id(job_id: str) -> str:
+    """Returns a job id, or the beginning of one, in lower case.
+
+    Raises:
+        InvalidJobIdError: If no job id can begin like this; the caller's fault.
+    """
+    lowered = job_id.lower()
+    # A template of a UUID, completed from where the given characters end, shows whether the dashes are in place.
+    if not _ID_CHARACTERS.fullmatch(lowered) or not _UUID_SHAPE.fullmatch(lowered + _TEMPLATE[len(lowered) :]):
+        raise InvalidJobIdError(job_id)
+    return lowered
+
+
+_TEMPLATE = str(uuid.UUID(int=0))
+
+
+def check_request_id(request_id: str | None) -> str | None:
+    """Returns a request id in its canonical form, or None for none.
+
+    Raises:
+        InvalidRequestIdError: If it is not a UUID; the caller's fault.
+    """
+    if not request_id:
+        return None
+    lowered = request_id.lower()
+    if not _UUID_SHAPE.fullmatch(lowered):
+        raise InvalidRequestIdError(request_id)
+    return lowered
+
+
+def check_stream(stream: str) -> StreamName:
+    """Returns the stream's name.
+
+    Raises:
+        InvalidStreamError: If it is neither stdout nor stderr; the caller's fault.
+    """
+    for name in STREAMS:
+        if stream == name:
+            return name
+    raise InvalidStreamError(stream)
+
+
+def check_offset(offset: int) -> int:
+    """Returns the offset.
+
+    Raises:
+        InvalidOffsetError: If it is negative; the caller's fault.
+    """
+    if offset < 0:
+        raise InvalidOffsetError(offset)
+    return offset
+
+
+def check_page_size(page_size: int) -> int:
+    """Returns how many jobs to put on a page: the default for 0, and `MAX_PAGE_SIZE` at most.
+
+    Raises:
+        InvalidPageSizeError: If it is negative; the caller's fault.
+    """
+    if page_size < 0:
+        raise InvalidPageSizeError(page_size)
+    return min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def encode_page_token(position: int | None) -> str:
+    """Returns the token for the jobs before a position of the job store; empty for None."""
+    return "" if position is None else base64.urlsafe_b64encode(b"p%d" % position).decode()
+
+
+def decode_page_token(token: str) -> int | None:
+    """Returns the position that a token stands for; None for an empty token.
+
+    Raises:
+        InvalidPageTokenError: If `encode_page_token` never gave it out; the caller's fault.
+    """
+    if not token:
+        return None
+    try:
+        match = _PAGE_TOKEN.fullmatch(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        match = None
+    if match is None:
+        raise InvalidPageTokenError
+    return int(match[1])

@@ -1,0 +1,98 @@
+"""inotify(7) for asyncio: tells when watched files were written to; it knows nothing of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import struct
+from typing import TYPE_CHECKING, final
+
+from jobworker.worker.refusals import exhausted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+# linux/inotify.h
+_IN_MODIFY = 0x00000002
+_IN_Q_OVERFLOW = 0x00004000
+_EVENT = struct.Struct("iIII")
+_READ_BYTES = 1 << 16
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, path: str) -> int:
+    """Returns what a call returned, or raises what its errno means."""
+    if result >= 0:
+        return result
+    error = ctypes.get_errno()
+    raise exhausted(error) or OSError(error, os.strerror(error), path)
+
+
+@final
+class Inotify:
+    """One inotify instance: an async context manager of a running event loop."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Inotify watches={len(self._callbacks)}>"
+
+    async def __aenter__(self) -> Self:
+        """Opens it.
+
+        Raises:
+            ResourceExhaustedError: If the host allows no more instances; the host's fault.
+        """
+        self._descriptor = _check(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify")
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def add(self, path: str, callback: Callable[[], None]) -> int:
+        """Watches a file.
+
+        Args:
+            path: The file; it is watched once at a time.
+            callback: Called in the event loop after the file was written to, once for any number of writes.
+
+        Returns:
+            The watch, for `remove`.
+
+        Raises:
+            ResourceExhaustedError: If the host allows no more watches (fs.inotify.max_user_watches); its fault.
+            OSError: If the file can't be watched, for example since it isn't there; a bug of the caller's.
+        """
+        watch = _check(_libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_MODIFY), path)
+        self._callbacks[watch] = callback
+        return watch
+
+    def remove(self, watch: int) -> None:
+        """Ends a watch; its callback is not called again."""
+        del self._callbacks[watch]
+        # Fails if the file, and so the watch, is gone already.
+        _libc.inotify_rm_watch(self._descriptor, watch)
+
+    def _read(self) -> None:
+        events = os.read(self._descriptor, _READ_BYTES)
+        watches: set[int] = set()
+        offset = 0
+        while offset < len(events):
+            watch, mask, _, length = _EVENT.unpack_from(events, offset)
+            # After an overflow nobody knows which files changed: all may have.
+            watches.update(self._callbacks if mask & _IN_Q_OVERFLOW else (watch,))
+            offset += _EVENT.size + length
+        for watch in watches:
+            if callback := self._callbacks.get(watch):
+                callback()
