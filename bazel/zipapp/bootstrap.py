@@ -1,0 +1,36 @@
+"""Starts the program in the zip that this file is the __main__ of.
+
+Extension modules can't be loaded from a zip, so the first start unpacks it, once for each version of it. The program
+then runs in this very process, which keeps signals simple.
+"""
+
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+import zipfile
+
+ARCHIVE = sys.path.pop(0)
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "zipapp")
+ROOT = os.path.join(CACHE, "@DIGEST@")
+
+
+def unpack() -> None:
+    """Unpacks the archive to ROOT, all at once or not at all."""
+    os.makedirs(CACHE, mode=0o700, exist_ok=True)
+    fresh = tempfile.mkdtemp(dir=CACHE)
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(fresh)
+    try:
+        os.rename(fresh, ROOT)
+    except OSError:  # another start was faster
+        shutil.rmtree(fresh)
+
+
+if "@PYTHON@" != "{}.{}".format(*sys.version_info):
+    sys.exit("{} needs Python @PYTHON@, for which it was built".format(ARCHIVE))
+if not os.path.isdir(ROOT):
+    unpack()
+sys.path[:0] = [os.path.join(ROOT, path) for path in "@IMPORTS@".split(":")]
+runpy.run_path(os.path.join(ROOT, "@MAIN@"), run_name="__main__")
