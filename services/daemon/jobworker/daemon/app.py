@@ -1,0 +1,92 @@
+"""The composition root: reads the configuration once, puts the parts together, and owns the daemon's life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import sys
+from typing import TYPE_CHECKING
+
+from jobworker.daemon import __version__, configuration, logs, options, tls
+from jobworker.daemon.address import bindable
+from jobworker.daemon.errors import ConfigurationError, DaemonError
+from jobworker.daemon.job_environment import job_environment
+from jobworker.daemon.notify import notify
+from jobworker.daemon.signals import StopSignals
+from jobworker.worker import StateDirectoryError, Worker, WorkerError
+
+if TYPE_CHECKING:
+    from jobworker.daemon.address import Endpoint
+    from jobworker.daemon.configuration import Configuration
+
+_logger = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+
+
+def main() -> int:
+    """Runs the daemon as the command line and the environment say, and returns its exit code."""
+    try:
+        chosen = options.parse(sys.argv[1:], os.environ)
+        logs.set_up(chosen.log_level)
+        loaded = configuration.load(chosen)
+        return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
+    except (ConfigurationError, StateDirectoryError) as error:
+        return _give_up(error, EXIT_MISCONFIGURED)
+    except (DaemonError, WorkerError) as error:
+        return _give_up(error, EXIT_FAILED)
+
+
+async def run(floor: tls.Floor, loaded: Configuration) -> int:
+    """Serves until a signal asks to stop, then stops in order: accepting, calls and streams, jobs, supervisor.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        DaemonError: If it can't listen, or a part of it is not as it should be.
+        WorkerError: If the worker does not start, or its supervisor dies.
+    """
+    from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
+
+    signals = StopSignals()
+    endpoints = bindable(loaded.endpoints)
+    # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
+    # the jobs are to have.
+    async with Worker(state_dir=loaded.state_dir, environment=job_environment(os.environ)) as worker:
+        _raise_file_limit()
+        async with server.serving(
+            floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker
+        ) as bound:
+            _announce(bound)
+            received = await signals.wait()
+            _logger.info("stopping", extra={"fields": {"signal": received.name}})
+            notify("STOPPING=1", os.environ)
+    _logger.info("stopped")
+    return 0
+
+
+def _prepare_grpc(log_level: int) -> tls.Floor:
+    # grpc's library logs in a form of its own, and lets any peer that fails a handshake write lines.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR" if log_level <= logging.DEBUG else "NONE")
+    return tls.lay_floor()
+
+
+def _raise_file_limit() -> None:
+    """Lets the daemon have as many connections and followers as the host allows; each has a descriptor."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _announce(bound: tuple[Endpoint, ...]) -> None:
+    _logger.info("listening", extra={"fields": {"addresses": ",".join(map(str, bound)), "version": __version__}})
+    print(f"READY address={bound[0]}", file=sys.stderr, flush=True)
+    notify("READY=1", os.environ)
+
+
+def _give_up(error: Exception, code: int) -> int:
+    print(f"worker-daemon: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,66 @@
+"""Makes of the options all that the daemon needs, or says what is wrong; reads files, looks up names, binds nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from jobworker.daemon import devcerts
+from jobworker.daemon.address import resolve
+from jobworker.daemon.certificates import load_identity, read
+from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.roles import parse_roles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jobworker.daemon.address import Endpoint
+    from jobworker.daemon.certificates import ServerIdentity
+    from jobworker.daemon.options import Options
+    from jobworker.daemon.roles import RoleTable
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What to serve with; all of it was checked.
+
+    Attributes:
+        endpoints: Where to listen.
+        identity: What the daemon proves itself with.
+        roles: Who may call what.
+        state_dir: Where jobs' output is kept; None for a private temporary directory.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    identity: ServerIdentity
+    roles: RoleTable
+    state_dir: Path | None
+
+
+def load(options: Options) -> Configuration:
+    """Returns the configuration that the options stand for.
+
+    Raises:
+        ConfigurationError: If anything is wrong; whoever configures the daemon has to mend it.
+    """
+    configuration = Configuration(
+        endpoints=resolve(options.address),
+        identity=load_identity(options.cert, options.key, options.ca),
+        roles=_load_roles(options.roles),
+        state_dir=options.state_dir,
+    )
+    if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
+        devcerts.refuse_published(configuration.identity.fingerprints, configuration.roles.roles.keys())
+    return configuration
+
+
+def _load_roles(path: Path) -> RoleTable:
+    try:
+        text = read(path, "--roles").decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 (byte {error.start}); mend it or give another --roles") from None
+    try:
+        return parse_roles(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None

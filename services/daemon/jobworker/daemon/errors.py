@@ -1,0 +1,89 @@
+"""Every error of the daemon itself, sorted by who has to act; the library's own errors are in `jobworker.worker`."""
+
+from __future__ import annotations
+
+
+class DaemonError(Exception):
+    """The daemon can't start or go on; the message is one line that says what and how to mend it."""
+
+
+class ConfigurationError(DaemonError):
+    """An option, a variable or a file is wrong; whoever configures the daemon has to mend it."""
+
+
+class BindError(DaemonError):
+    """The address can't be listened on; something else has it, or the host doesn't allow it."""
+
+
+class CipherSuitesError(DaemonError):
+    """grpc was used before the TLS floor was in place; a bug of ours, and no reason to serve without the floor."""
+
+
+class PermissionTableError(DaemonError):
+    """The permission table and the registered methods differ; a bug of ours."""
+
+
+class CallError(Exception):
+    """A call that is answered with an error of its own; the message goes to the client."""
+
+
+class ConnectionTooWeakError(CallError):
+    """The connection is not TLS 1.3, in spite of the floor under the handshake."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection is not TLS 1.3")
+
+
+class AccessDeniedError(CallError):
+    """The caller is not known; it is told nothing beyond that."""
+
+    def __init__(self) -> None:
+        super().__init__("permission denied")
+
+
+class RoleTooLowError(CallError):
+    """The caller's role does not allow the method; the caller's fault, or the operator's.
+
+    Attributes:
+        role: The caller's role.
+        required: The least role that may call the method.
+    """
+
+    def __init__(self, role: str, required: str) -> None:
+        super().__init__(f"your role, {role}, may not call this method; it needs {required}")
+        self.role = role
+        self.required = required
+
+
+class UnknownMethodError(CallError):
+    """The daemon has no such method; the caller's fault, or its proto is of another version."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon has no such method")
+
+
+class UnknownServiceError(CallError):
+    """The health of a service that the daemon does not have was asked for; the caller's fault."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon has no such service")
+
+
+class MalformedRequestError(CallError):
+    """The request's bytes are not the message that the method takes; a bug of the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("the request is not a message of the type that the method takes")
+
+
+class ServerStoppingError(CallError):
+    """The daemon is going away and ended a stream.
+
+    Attributes:
+        offset: Where a reader of logs can read on once the daemon is back; None for other streams.
+    """
+
+    def __init__(self, offset: int | None = None) -> None:
+        tail = "" if offset is None else f"; the output was sent up to offset {offset}"
+        super().__init__(f"the server is going away{tail}")
+        self.offset = offset

@@ -1,0 +1,103 @@
+"""The methods to serve: collects them from generated code, and runs any of the four arities in one way; no policy."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+import grpc
+from google.protobuf import descriptor_pool
+
+from jobworker.daemon.call import CURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+
+    from grpc import aio
+
+    # What a message is depends on the method.
+    Context: TypeAlias = aio.ServicerContext[Any, Any]
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+    Body: TypeAlias = Callable[[Any, Context], Awaitable[object]]
+
+
+@final
+class Methods:
+    """Collects the handlers of services; the generated `add_…Servicer_to_server` functions take it for a server.
+
+    Attributes:
+        handlers: Each method's handler, by the method's full name.
+    """
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+
+    def __repr__(self) -> str:
+        return f"<Methods {len(self.handlers)}>"
+
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
+        """Collects the handlers of a service."""
+        self.handlers.update({f"/{service_name}/{name}": handler for name, handler in method_handlers.items()})
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """Does nothing: generated code passes the same handlers here once more, in a form that can't be listed."""
+
+    def names(self) -> frozenset[str]:
+        """Returns the full names of all methods, those that the services' descriptors have and those collected."""
+        return frozenset(self.handlers).union(*map(_described, {name.split("/")[1] for name in self.handlers}))
+
+
+def _described(service: str) -> Iterator[str]:
+    for method in descriptor_pool.Default().FindServiceByName(service).methods:
+        yield f"/{service}/{method.name}"
+
+
+def body_of(handler: Handler) -> Body:
+    """Returns what runs a handler, from the request's bytes to the response's, whatever the handler's arity.
+
+    The gate is to see every error, those of parsing and serializing too, so grpc itself is given neither to do.
+    """
+    # grpc's types speak of its synchronous server alone.
+    behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    read = _unchanged if handler.request_streaming else _parser(handler)
+    write = handler.response_serializer or _unchanged
+
+    async def answer_once(request: object, context: Context) -> object:
+        return write(await behaviour(read(request), context))
+
+    async def answer_often(request: object, context: Context) -> None:
+        # A client that is gone ends the loop; the generator's own clean-up must not wait for the garbage collector.
+        async with aclosing(behaviour(read(request), context)) as messages:
+            async for message in messages:
+                await context.write(write(message))
+
+    return answer_often if handler.response_streaming else answer_once
+
+
+def handler_like(handler: Handler, body: Body) -> Handler:
+    """Returns a handler of the same arity that gives `body` the request's bytes and takes the response's."""
+    behaviour: Any = body
+    match handler.request_streaming, handler.response_streaming:
+        case False, False:
+            return grpc.unary_unary_rpc_method_handler(behaviour)
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler(behaviour)
+        case True, False:
+            return grpc.stream_unary_rpc_method_handler(behaviour, handler.request_deserializer)
+        case _:
+            return grpc.stream_stream_rpc_method_handler(behaviour, handler.request_deserializer)
+
+
+def _parser(handler: Handler) -> Callable[[Any], object]:
+    parse = handler.request_deserializer or _unchanged
+
+    def parse_and_note(raw: bytes) -> object:
+        request = parse(raw)
+        CURRENT.get().job_id = getattr(request, "job_id", "")
+        return request
+
+    return parse_and_note
+
+
+def _unchanged(message: object) -> object:
+    return message

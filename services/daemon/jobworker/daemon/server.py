@@ -1,0 +1,116 @@
+"""The gRPC server: what it serves, with which limits, and how it starts and drains. Needs the TLS floor beneath it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import grpc
+from grpc import aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+
+from jobworker.daemon.address import Endpoint
+from jobworker.daemon.errors import BindError
+from jobworker.daemon.gate import Gate
+from jobworker.daemon.health import HealthService
+from jobworker.daemon.methods import Methods
+from jobworker.daemon.reflection import add_reflection
+from jobworker.daemon.service import JobWorkerService
+from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jobworker.daemon.certificates import ServerIdentity
+    from jobworker.daemon.roles import RoleTable
+    from jobworker.daemon.tls import Floor
+    from jobworker.worker import Worker
+
+DRAIN_SECONDS = 2.0
+"""How long calls under way may take to end once the server stops; a follower that does not read never would."""
+
+_OPTIONS = (
+    # A second daemon on the same port is to fail, not to get every other connection.
+    ("grpc.so_reuseport", 0),
+    # A connection may have many followers, and must not have the others wait.
+    ("grpc.max_concurrent_streams", 1000),
+    # Arguments that the kernel takes are smaller; so is everything else.
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    # A client whose host is gone is noticed, and its followers end, within 40 s.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients may ask whether we are still there as often as this; grpc's own limit is every five minutes.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+
+@asynccontextmanager
+async def serving(
+    floor: Floor, endpoints: tuple[Endpoint, ...], *, identity: ServerIdentity, roles: RoleTable, worker: Worker
+) -> AsyncIterator[tuple[Endpoint, ...]]:
+    """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
+
+    Draining is: accept nothing more, say NOT_SERVING, end the streams, and wait for the calls under way.
+
+    Args:
+        floor: The floor under TLS.
+        endpoints: Where to listen.
+        identity: What the server proves itself with.
+        roles: Who may call what.
+        worker: Whose jobs to serve.
+
+    Raises:
+        BindError: If the address can't be listened on; something else has it.
+        CipherSuitesError: If the floor is gone; a bug of ours.
+        PermissionTableError: If the permission table does not fit what is served; a bug of ours.
+    """
+    health = HealthService(["jobworker.v1.JobWorkerService"])
+    server = aio.server(options=_OPTIONS)
+    server.add_generic_rpc_handlers((Gate(_methods(worker, health), roles),))
+    bound = _bind(server, endpoints, _credentials(floor, identity))
+    await server.start()
+    try:
+        yield bound
+    finally:
+        async with asyncio.TaskGroup() as tasks:
+            # The first task runs first: nothing new is accepted from then on.
+            tasks.create_task(server.stop(DRAIN_SECONDS))
+            tasks.create_task(_end_streams(health, worker))
+
+
+async def _end_streams(health: HealthService, worker: Worker) -> None:
+    health.stop()
+    worker.stop_reading()
+
+
+def _methods(worker: Worker, health: HealthService) -> Methods:
+    methods = Methods()
+    # Generated code knows servers alone; the two methods of one that it calls are there.
+    server = cast("aio.Server", methods)
+    add_JobWorkerServiceServicer_to_server(JobWorkerService(worker), server)
+    add_HealthServicer_to_server(health, server)
+    add_reflection(["jobworker.v1.JobWorkerService", "grpc.health.v1.Health"], methods)
+    return methods
+
+
+def _bind(
+    server: aio.Server, endpoints: tuple[Endpoint, ...], credentials: grpc.ServerCredentials
+) -> tuple[Endpoint, ...]:
+    bound: list[Endpoint] = []
+    for endpoint in endpoints:
+        # Where port 0 took a free port for the first address, the others take the same.
+        wanted = Endpoint(endpoint.host, bound[0].port if bound else endpoint.port)
+        try:
+            bound.append(Endpoint(wanted.host, server.add_secure_port(str(wanted), credentials)))
+        except RuntimeError:
+            raise BindError(f"can't listen on {wanted}; stop what listens there, or give another --address") from None
+    return tuple(bound)
+
+
+def _credentials(floor: Floor, identity: ServerIdentity) -> grpc.ServerCredentials:
+    floor.require()
+    return grpc.ssl_server_credentials(
+        [(identity.key, identity.certificate)], root_certificates=identity.ca, require_client_auth=True
+    )

@@ -1,0 +1,87 @@
+"""The methods of JobWorkerService: each asks the worker and converts; errors are told by the gate."""
+
+# ruff: noqa: N802, ARG002 - the methods' names and parameters are the proto's
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, final
+
+from jobworker.daemon import convert
+from jobworker.daemon.call import CURRENT
+from jobworker.daemon.errors import ServerStoppingError
+from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1 import job_worker_pb2_grpc as rpc
+from jobworker.worker import WorkerClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from jobworker.worker import Job, Worker
+
+# Clients take messages of up to 4 MiB unless told otherwise.
+_MAX_PAGE_BYTES = 4 * 1024 * 1024
+
+
+@final
+class JobWorkerService(rpc.JobWorkerServiceServicer):
+    """Serves a worker's jobs; it has no state of its own."""
+
+    def __init__(self, worker: Worker, *, max_page_bytes: int = _MAX_PAGE_BYTES) -> None:
+        """Prepares the service.
+
+        Args:
+            worker: Whose jobs to serve.
+            max_page_bytes: How large an answer of ListJobs may be.
+        """
+        self._worker = worker
+        self._max_page_bytes = max_page_bytes
+
+    def __repr__(self) -> str:
+        return f"<JobWorkerService worker={self._worker!r}>"
+
+    async def StartJob(self, request: pb.StartJobRequest, context: object) -> pb.StartJobResponse:
+        """Starts a job that belongs to the caller."""
+        owner = CURRENT.get().peer.fingerprint
+        job = await self._worker.start(request.command, owner=owner, request_id=request.request_id or None)
+        return pb.StartJobResponse(job=_told(job))
+
+    async def StopJob(self, request: pb.StopJobRequest, context: object) -> pb.StopJobResponse:
+        """Stops a job and answers once its processes are gone."""
+        return pb.StopJobResponse(job=_told(await self._worker.stop(request.job_id)))
+
+    async def GetJob(self, request: pb.GetJobRequest, context: object) -> pb.GetJobResponse:
+        """Answers with a job as it is now."""
+        return pb.GetJobResponse(job=_told(await self._worker.get(request.job_id)))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: object) -> pb.ListJobsResponse:
+        """Answers with a page of jobs: fewer than asked for if they would make too large a message."""
+        page = await self._worker.list(page_size=request.page_size, page_token=request.page_token)
+        while True:
+            response = pb.ListJobsResponse(
+                jobs=map(convert.job_message, page.jobs), next_page_token=page.next_page_token
+            )
+            if response.ByteSize() <= self._max_page_bytes or len(page.jobs) == 1:
+                return response
+            page = await self._worker.list(page_size=len(page.jobs) // 2, page_token=request.page_token)
+
+    async def ReadLogs(self, request: pb.ReadLogsRequest, context: object) -> AsyncGenerator[pb.ReadLogsResponse, None]:
+        """Streams an output log from an offset, then says where it ended and how the job is."""
+        stream, offset = convert.stream_name(request.stream), request.offset
+        # In full from here on: the beginning of an id may fit further jobs later.
+        job_id = (await self._worker.get(request.job_id)).id
+        CURRENT.get().job_id = job_id
+        try:
+            async with aclosing(self._worker.read_logs(job_id, stream, offset=offset, follow=request.follow)) as chunks:
+                async for chunk in chunks:
+                    yield convert.data_frame(offset, chunk)
+                    offset += len(chunk)
+        except WorkerClosedError as error:
+            raise ServerStoppingError(offset) from error
+        yield convert.end_frame(offset, await self._worker.get(job_id))
+
+
+def _told(job: Job) -> pb.Job:
+    """Returns the message that tells of a job, and notes its id for the access log."""
+    CURRENT.get().job_id = job.id
+    return convert.job_message(job)
