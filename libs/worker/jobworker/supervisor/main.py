@@ -109,8 +109,12 @@ def _wake_on_sigchld() -> socket.socket:
     reading.setblocking(False)
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.signal(signal.SIGCHLD, _do_nothing)
     return reading
+
+
+def _do_nothing(_number: int, _frame: object) -> None:
+    """Handles a signal, so that it neither ends this process nor is ignored by the jobs."""
 
 
 def _become_subreaper() -> None:
@@ -130,7 +134,7 @@ def main(arguments: list[str]) -> None:
     control.set_inheritable(False)
     # Signals meant for the worker's terminal or service don't end its jobs behind its back: closing the socket does.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _do_nothing)
     _become_subreaper()
     Supervisor(control).run()
     for directory in scratch:

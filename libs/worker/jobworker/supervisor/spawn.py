@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 JOB_ID_VARIABLE = "JOBWORKER_JOB_ID"
 """The mark that each job's environment carries: which job a process belongs to."""
 
-# Python ignores SIGPIPE and SIGXFSZ, and ignored signals stay ignored over exec: a job gets every default back.
-_DEFAULT_SIGNALS = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+# Ignored signals stay ignored over exec, unlike handled ones: a job gets back the defaults of those that Python ignores
+# (SIGPIPE, SIGXFSZ), and of those that whoever started this process had ignored. Naming all signals here would cost a
+# job 60 system calls.
+_IGNORED_SIGNALS = sorted(number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN)
 
 
 class SpawnError(Exception):
@@ -70,7 +72,7 @@ def _create_log(path: str) -> int:
 
 def _execute(request: Start, stdin: int, stdout: int, stderr: int) -> int:
     # posix_spawn: vfork's speed, no Python between fork and exec, and the errno of a failed exec as an exception.
-    # A session of its own also means no controlling terminal to read from or be stopped by.
+    # A session of its own also means no terminal, and no way for the group's members into another job's group.
     command = [word.encode("utf-8", "surrogateescape") for word in request.command]
     try:
         return os.posix_spawnp(
@@ -84,7 +86,7 @@ def _execute(request: Start, stdin: int, stdout: int, stderr: int) -> int:
             ],
             setsid=True,
             setsigmask=[],
-            setsigdef=_DEFAULT_SIGNALS,
+            setsigdef=_IGNORED_SIGNALS,
         )
     except OSError as error:
         raise SpawnError(STEP_SPAWN, error) from error

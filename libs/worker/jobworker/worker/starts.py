@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
 
@@ -33,7 +33,26 @@ class _Pending:
     command: tuple[str, ...]
     owner: str
     request_id: str | None
-    job: asyncio.Future[Job]
+    # A future a caller: one that is cancelled takes nothing from the others, nor from the start.
+    waiting: list[asyncio.Future[Job]] = field(default_factory=list)
+
+    async def wait(self) -> Job:
+        """Returns the job once it is started, or raises why it was not."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        return await future
+
+    def succeed(self, job: Job) -> None:
+        """Answers whoever waits."""
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(job)
+
+    def fail(self, error: WorkerError) -> None:
+        """Answers whoever waits."""
+        for future in self.waiting:
+            if not future.done():
+                future.set_exception(error)
 
 
 @final
@@ -72,13 +91,13 @@ class Starts:
                 if isinstance(found, Job):
                     return found
                 pending = found or self._begin(command, owner, request_id)
-        return await asyncio.shield(pending.job)
+        return await pending.wait()
 
     def _begin(self, command: tuple[str, ...], owner: str, request_id: str | None) -> _Pending:
         if self._failure is not None:
             raise self._failure
         job_id = str(uuid.uuid4())
-        pending = _Pending(command, owner, request_id, asyncio.get_running_loop().create_future())
+        pending = _Pending(command, owner, request_id)
         self._supervisor.start(
             Start(job_id, list(command), self._logs.path(job_id, "stdout"), self._logs.path(job_id, "stderr"))
         )
@@ -100,24 +119,22 @@ class Starts:
         # In the store before it is no longer pending: a request id is always found in one of the two.
         await self._store.add(job)
         self._forget(event.job_id)
-        pending.job.set_result(job)
+        pending.succeed(job)
         return job
 
     def refused(self, event: Refused) -> None:
         """Tells whoever waits for a start why it failed; its request id may be tried again."""
         pending = self._forget(event.job_id)
-        pending.job.set_exception(refusal(pending.command, event.step, event.error))
+        pending.fail(refusal(pending.command, event.step, event.error))
 
     def fail_all(self, error: WorkerError) -> None:
         """Fails every start that waits, and those to come, since no answer will."""
         self._failure = error
         for job_id in tuple(self._pending):
-            self._forget(job_id).job.set_exception(error)
+            self._forget(job_id).fail(error)
 
     def _forget(self, job_id: str) -> _Pending:
         pending = self._pending.pop(job_id)
         if pending.request_id is not None:
             del self._requests[pending.owner, pending.request_id]
-        # A start whose every caller was cancelled has nobody left to see its error.
-        pending.job.add_done_callback(lambda future: future.cancelled() or future.exception())
         return pending
