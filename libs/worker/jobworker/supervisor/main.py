@@ -30,6 +30,7 @@ class Supervisor:
         self._children = Children()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._unread = b""
+        self._woken = _wake_on_sigchld()
 
     def __repr__(self) -> str:
         return f"<Supervisor {self._children!r}>"
@@ -42,18 +43,17 @@ class Supervisor:
             self._send(self._children.end_all())
 
     def _serve(self) -> None:
-        woken = _wake_on_sigchld()
         worker = _open_peer(self._control)
         poll = select.poll()
-        for descriptor in (self._control.fileno(), woken.fileno(), worker):
+        for descriptor in (self._control.fileno(), self._woken.fileno(), worker):
             poll.register(descriptor, select.POLLIN)
         self._send([Ready(os.getpid())])
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if worker in ready:
                 return
-            if woken.fileno() in ready:
-                woken.recv(_RECEIVE_BYTES)
+            if self._woken.fileno() in ready:
+                self._woken.recv(_RECEIVE_BYTES)
                 self._send(self._children.reap())
             if self._control.fileno() in ready and not self._receive():
                 return
