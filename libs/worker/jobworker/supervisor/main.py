@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -87,11 +88,10 @@ class Supervisor:
 
     def _send(self, events: Iterable[Event]) -> None:
         for event in events:
-            try:
-                # Waiting for a worker that reads slowly is right: it loses nothing, and jobs need nothing from here.
+            # Waiting for a worker that reads slowly is right: it loses nothing, and jobs need nothing from here. That
+            # it died is what the poll says next.
+            with contextlib.suppress(BrokenPipeError):
                 self._control.sendall(encode(event))
-            except BrokenPipeError:
-                pass  # it died; the poll says so next
 
 
 def _open_peer(control: socket.socket) -> int:
@@ -106,8 +106,8 @@ def _open_peer(control: socket.socket) -> int:
 def _wake_on_sigchld() -> socket.socket:
     """Returns a socket that becomes readable at each SIGCHLD."""
     reading, writing = socket.socketpair()
-    reading.setblocking(False)
-    writing.setblocking(False)
+    for end in (reading, writing):
+        end.settimeout(0)
     signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _do_nothing)
     return reading

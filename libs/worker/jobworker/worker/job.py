@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 StreamName: TypeAlias = Literal["stdout", "stderr"]
 """One of a job's two output streams."""

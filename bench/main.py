@@ -1,0 +1,59 @@
+"""Measures jobworker on this machine and prints a table.
+
+Usage:
+  bench [--quick]
+  bench -h | --help
+
+Options:
+  -h --help  Show this screen.
+  --quick    Smaller sizes: a look whether everything runs; its figures mean little.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import docopt
+from jobworker_bench import follow, jobs, memory, startup
+from jobworker_bench.figures import Figure, table
+from jobworker_testing import DaemonProcess
+
+_ROOT = Path(__file__).absolute().parents[1]
+_CERTS = _ROOT / "certs"
+
+
+def _daemon(state_dir: Path) -> DaemonProcess:
+    return DaemonProcess(
+        [str(_ROOT / "services/daemon/worker-daemon")],
+        *(f"--{option}={_CERTS / file}" for option, file in _DAEMON_FILES.items()),
+        f"--state-dir={state_dir}",
+    )
+
+
+_DAEMON_FILES = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
+
+
+def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
+    size = (32 if quick else 1024) << 20
+    figures: list[Figure] = []
+    with _daemon(scratch / "jobs") as daemon:
+        figures += jobs.measure(daemon.address, _CERTS, 80 if quick else 1600)
+        figures += startup.measure(daemon.address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
+    with _daemon(scratch / "follow") as daemon:
+        figures += follow.throughput(daemon.address, _CERTS, size, scratch)
+        figures += follow.delay(daemon.address, _CERTS, 50 if quick else 500)
+    with _daemon(scratch / "memory") as daemon:
+        figures += memory.measure(daemon.address, _CERTS, daemon.pid, size)
+    return figures
+
+
+def main() -> None:
+    """Runs the benchmark as its usage says."""
+    options = docopt.docopt(__doc__ or "")
+    with tempfile.TemporaryDirectory(prefix="jobworker-bench-") as scratch:
+        print(table(_measure(Path(scratch), quick=options["--quick"])))
+
+
+if __name__ == "__main__":
+    main()

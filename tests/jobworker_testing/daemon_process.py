@@ -1,0 +1,113 @@
+"""A real daemon as a child process, on a free port of the loopback."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+_READY = re.compile(r"READY .*address=(\S+)")
+
+
+class DaemonDiedError(Exception):
+    """The daemon ended before it was ready; the message holds what it said."""
+
+
+@final
+class DaemonProcess:
+    """A daemon that serves from entering the context to leaving it.
+
+    Attributes:
+        address: Where it listens, host:port.
+        lines: What it has written to stderr so far.
+    """
+
+    def __init__(self, program: Sequence[str], *options: str, environment: Mapping[str, str] | None = None) -> None:
+        """Prepares a daemon.
+
+        Args:
+            program: The command to run it with.
+            *options: Further options; the address is set already.
+            environment: Variables to add to this process's.
+        """
+        self._command = [*program, "--address=127.0.0.1:0", *options]
+        self._environment = {**os.environ, **(environment or {})}
+        self._fresh: queue.Queue[str | None] = queue.Queue()
+        self.address = ""
+        self.lines: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<DaemonProcess {self.address or 'not ready'}>"
+
+    def __enter__(self) -> Self:
+        """Starts it and waits until it is ready.
+
+        Raises:
+            DaemonDiedError: If it ends before that.
+        """
+        self.process = subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self._environment
+        )
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+        try:
+            self.address = self.wait_for_line(_READY)[1]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        return self.process.pid
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends it a signal if it still runs, waits for its end, and returns its exit code."""
+        self.signal(number)
+        return self.wait()
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal if it still runs."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Waits for its end and returns its exit code; negative for the signal that ended it."""
+        code = self.process.wait()
+        self._reading.join()
+        if self.process.stderr:
+            self.process.stderr.close()
+        return code
+
+    def wait_for_line(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        """Returns the match of the first line, of those not waited for yet, that has one.
+
+        Raises:
+            DaemonDiedError: If the daemon ends without such a line.
+        """
+        while (line := self._fresh.get()) is not None:
+            if match := pattern.search(line):
+                return match
+        raise DaemonDiedError(f"{self._command}: no {pattern.pattern!r} in\n" + "".join(self.lines))
+
+    def _read(self) -> None:
+        # Read to the end whoever waits: a full pipe would block the daemon.
+        for line in self.process.stderr or ():
+            self.lines.append(line)
+            self._fresh.put(line)
+        self._fresh.put(None)

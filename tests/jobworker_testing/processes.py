@@ -1,0 +1,77 @@
+"""Looks processes up in /proc, and waits for their end."""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+@final
+class ProcessHandle:
+    """A process that need not be a child: a context manager that holds a pidfd of it.
+
+    It must be made while the process is known to live; after that its id may be recycled without harm.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Opens a handle.
+
+        Raises:
+            ProcessLookupError: If there is no such process.
+        """
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def __repr__(self) -> str:
+        return f"<ProcessHandle pid={self.pid}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def wait(self) -> None:
+        """Waits until the process has exited; it may still be a zombie."""
+        select.select([self._descriptor], [], [])
+
+    def has_exited(self) -> bool:
+        """Whether the process has exited; it may still be a zombie."""
+        return bool(select.select([self._descriptor], [], [], 0)[0])
+
+
+def resident_bytes(pid: int) -> int:
+    """Returns a process's resident set size.
+
+    Raises:
+        FileNotFoundError: If there is no such process.
+    """
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status["VmRSS"].split()[0]) << 10
+
+
+def open_files(pid: int) -> list[str]:
+    """Returns what a process has open, sorted, but for sockets: when a peer's end is noticed is the transport's affair.
+
+    Raises:
+        FileNotFoundError: If there is no such process.
+    """
+    targets = (str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return sorted(target for target in targets if not target.startswith("socket:"))
+
+
+def children_of(pid: int) -> list[int]:
+    """Returns the processes whose parent is a process's main thread.
+
+    Raises:
+        FileNotFoundError: If there is no such process.
+    """
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
