@@ -60,7 +60,7 @@ def main() -> int:
     # Bazel ends a test that takes too long by SIGTERM: show where it was.
     faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
     # Not TEST_TMPDIR: its path is longer than the address of a Unix socket may be.
-    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp") as scratch:
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as scratch:
         # What the tests start puts its temporary files there too.
         os.environ["TMPDIR"] = tempfile.tempdir = scratch
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{scratch}/hypothesis"
