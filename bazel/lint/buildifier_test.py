@@ -17,9 +17,8 @@ def buildifier() -> Path:
 
 
 def test_build_files_are_as_buildifier_wants_them(buildifier: Path) -> None:
-    """buildifier finds nothing to format and nothing to warn of."""
+    """There is nothing to format and nothing to warn of."""
     files = os.environ["BUILD_SOURCES"].split()
-    run = subprocess.run(
-        [buildifier, "-mode=check", "-lint=warn", *files], capture_output=True, check=False, text=True
-    )
+    command: list[str | Path] = [buildifier, "-mode=check", "-lint=warn", *files]
+    run = subprocess.run(command, capture_output=True, check=False, text=True)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def outcome(case: ElementTree.Element) -> tuple[str, str]:
+def outcome(case: ET.Element) -> tuple[str, str]:
     """Returns what became of a test case ("passed", "failed" or "skipped") and the first line of the reason."""
     for tag, result in {"error": "failed", "failure": "failed", "skipped": "skipped"}.items():
         if (part := case.find(tag)) is not None:
@@ -19,11 +19,12 @@ def outcome(case: ElementTree.Element) -> tuple[str, str]:
     return "passed", ""
 
 
-def cases(label: str, testlogs: Path) -> list[ElementTree.Element]:
+def cases(label: str, testlogs: Path) -> list[ET.Element]:
     """Returns the test cases in the reports of a target, one report for each shard."""
     package, _, name = label.lstrip("@/").partition(":")
     reports = sorted((testlogs / package / name).glob("**/test.xml"))
-    return [case for report in reports for case in ElementTree.parse(report).iter("testcase")]
+    # What the tests of this repository wrote is trusted.
+    return [case for report in reports for case in ET.parse(report).iter("testcase")]  # noqa: S314
 
 
 def summary(labels: Iterable[str], testlogs: Path) -> tuple[list[str], dict[str, int]]:

@@ -11,6 +11,8 @@ import sys
 import tempfile
 import zipfile
 
+PYTHON = "@PYTHON@"
+IMPORTS = "@IMPORTS@"
 ARCHIVE = sys.path.pop(0)
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "zipapp")
 ROOT = os.path.join(CACHE, "@DIGEST@")
@@ -28,9 +30,9 @@ def unpack() -> None:
         shutil.rmtree(fresh)
 
 
-if "@PYTHON@" != "{}.{}".format(*sys.version_info):
-    sys.exit("{} needs Python @PYTHON@, for which it was built".format(ARCHIVE))
+if ".".join(map(str, sys.version_info[:2])) != PYTHON:
+    sys.exit(f"{ARCHIVE} needs Python {PYTHON}, for which it was built")
 if not os.path.isdir(ROOT):
     unpack()
-sys.path[:0] = [os.path.join(ROOT, path) for path in "@IMPORTS@".split(":")]
+sys.path[:0] = [os.path.join(ROOT, path) for path in IMPORTS.split(":")]
 runpy.run_path(os.path.join(ROOT, "@MAIN@"), run_name="__main__")
