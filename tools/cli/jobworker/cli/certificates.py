@@ -1,0 +1,88 @@
+"""Reads the certificate files, and finds out what is wrong with those that gRPC refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os.path
+import ssl
+from typing import TYPE_CHECKING, NamedTuple
+
+from jobworker.cli.errors import WrongUsageError
+
+if TYPE_CHECKING:
+    from jobworker.cli.options import Options
+
+
+class Certificates(NamedTuple):
+    """What mutual TLS takes, in PEM.
+
+    Attributes:
+        ca: the certificate of the server's authority.
+        key: the client's private key.
+        cert: the client's certificate.
+    """
+
+    ca: bytes
+    key: bytes
+    cert: bytes
+
+
+def read(options: Options) -> Certificates:
+    """Returns the content of the three files that the options name.
+
+    Raises:
+        WrongUsageError: one is missing, unreadable or not PEM.
+    """
+    return Certificates(
+        ca=_read("CA certificate", "--ca", options.ca),
+        key=_read("client key", "--key", options.key),
+        cert=_read("client certificate", "--cert", options.cert),
+    )
+
+
+def _read(what: str, option: str, path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 3 ms of every start
+            content = file.read()
+    except FileNotFoundError:
+        whole = os.path.abspath(path)  # noqa: PTH100 - as above
+        raise WrongUsageError(
+            f"the {what} {whole} does not exist; name one with {option} (paths start where the command is typed)"
+        ) from None
+    except OSError as error:
+        raise WrongUsageError(f"cannot read the {what} {path}: {error.strerror}; name one with {option}") from error
+    if b"-----BEGIN " not in content:
+        raise WrongUsageError(f"the {what} {path} is not PEM; name one with {option}")
+    return content
+
+
+def fingerprint(cert: bytes) -> str:
+    """Returns the SHA-256 of a certificate in PEM, as a role table names it; "" if it cannot be read."""
+    try:
+        text = cert[cert.index(b"-----BEGIN CERTIFICATE-----") :].decode("ascii", "replace")
+        end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(text[:end])).hexdigest()
+    except ValueError:
+        return ""
+
+
+def unusable(options: Options) -> WrongUsageError:
+    """Returns the error that says which of the files cannot be used, once gRPC has refused them together."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(options.ca)
+    except (ssl.SSLError, OSError):
+        return WrongUsageError(f"the CA certificate {options.ca} cannot be used; name another with --ca")
+    try:
+        # A password would be asked for on the terminal; gRPC takes no encrypted keys.
+        context.load_cert_chain(options.cert, options.key, password="")
+    except (ssl.SSLError, OSError) as error:
+        if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+            return WrongUsageError(
+                f"the client key {options.key} does not belong to the certificate {options.cert}; "
+                "name the right one with --key"
+            )
+    return WrongUsageError(
+        f"the client certificate {options.cert} or its key {options.key} cannot be used (damaged, or an encrypted "
+        "key); name others with --cert and --key"
+    )
