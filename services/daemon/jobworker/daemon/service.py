@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from contextlib import aclosing
 from typing import TYPE_CHECKING, final
+
+from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 from jobworker.daemon import convert
 from jobworker.daemon.call import CURRENT
 from jobworker.daemon.errors import ServerStoppingError
-from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.v1 import job_worker_pb2_grpc as rpc
 from jobworker.worker import WorkerClosedError
 
 if TYPE_CHECKING:
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
     from jobworker.worker import Job, Worker
 
+_logger = logging.getLogger(__name__)
+
+# Of a command, in the debug log.
+_MAX_COMMAND = 4096
 # Clients take messages of up to 4 MiB unless told otherwise.
 _MAX_PAGE_BYTES = 4 * 1024 * 1024
 
@@ -42,6 +49,8 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
 
     async def StartJob(self, request: pb.StartJobRequest, context: object) -> pb.StartJobResponse:
         """Starts a job that belongs to the caller."""
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug("start", extra={"fields": {"command": shlex.join(request.command)[:_MAX_COMMAND]}})
         owner = CURRENT.get().peer.fingerprint
         job = await self._worker.start(request.command, owner=owner, request_id=request.request_id or None)
         return pb.StartJobResponse(job=_told(job))
