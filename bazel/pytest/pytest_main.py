@@ -61,8 +61,8 @@ def main() -> int:
     faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
     # Not TEST_TMPDIR: its path is longer than the address of a Unix socket may be.
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as scratch:
-        # What the tests start puts its temporary files there too.
-        os.environ["TMPDIR"] = tempfile.tempdir = scratch
+        # What the tests start puts its files there too.
+        os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = scratch
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{scratch}/hypothesis"
         return run(Path(scratch))
 
