@@ -9,6 +9,8 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
+from jobworker_testing.world import Cli
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -85,7 +87,7 @@ def test_errors_are_one_line_with_the_right_code(world: World, tmp_path: Path) -
         (cli.run("status", "00000000-0000-4000-8000-000000000000", code=1), "00000000"),
         (cli.run("status", "nonsense", code=1), "nonsense"),
         (cli.run("start", "--", "no-such-program-here", code=1), "no-such-program-here"),
-        (cli.run(f"--cert={tmp_path}/absent.pem", "list", code=2), "absent.pem"),
+        (Cli((cli.command[0], f"--cert={tmp_path}/absent.pem")).run("list", code=2), "absent.pem"),
         (cli.run("start", code=2), ""),
         (cli.run("frobnicate", code=2), ""),
     ]
