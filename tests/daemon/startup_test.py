@@ -124,9 +124,9 @@ def test_wrong_role_table(pki: Pki, taken: str, tmp_path: Path, text: str, place
 
 
 @pytest.mark.parametrize("path", ["/proc/jobs", "/dev/null"])
-def test_state_directory_not_writable(pki: Pki, path: str) -> None:
+def test_state_directory_not_writable(pki: Pki, taken: str, path: str) -> None:
     """A state directory that can't be used is wrong configuration too."""
-    assert path in _refusal(*pki.options(address="127.0.0.1:0", state_dir=path))
+    assert path in _refusal(*pki.options(address=taken, state_dir=path))
 
 
 def test_port_in_use(pki: Pki, taken: str) -> None:

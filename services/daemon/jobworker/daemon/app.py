@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import resource
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ def main() -> int:
         logs.set_up(chosen.log_level)
         loaded = configuration.load(chosen)
         return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
+    except KeyboardInterrupt:
+        # Before the daemon's own handlers were in place.
+        return 128 + signal.SIGINT
     except (ConfigurationError, StateDirectoryError) as error:
         return _give_up(error, EXIT_MISCONFIGURED)
     except (DaemonError, WorkerError) as error:
@@ -53,11 +57,11 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
 
     signals = StopSignals()
-    endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
     async with Worker(state_dir=loaded.state_dir, environment=job_environment(os.environ)) as worker:
         _raise_file_limit()
+        endpoints = bindable(loaded.endpoints)
         async with server.serving(
             floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker
         ) as bound:

@@ -53,15 +53,18 @@ def load_identity(cert: Path, key: Path, ca: Path, *, now: datetime | None = Non
             whoever configures the daemon has to mend it.
     """
     now = now or datetime.now(UTC)
-    chain = _certificates(cert, "--cert")
-    authorities = _certificates(ca, "--ca")
+    # Each is read once: it may be a pipe.
+    certificate_pem, key_pem, ca_pem = read(cert, "--cert"), read(key, "--key"), read(ca, "--ca")
+    chain = _certificates(certificate_pem, cert, "--cert")
+    authorities = _certificates(ca_pem, ca, "--ca")
     _check_valid(chain[0], now, f"the server's certificate {cert}", "--cert")
     _check_valid(max(authorities, key=lambda one: one.not_valid_after_utc), now, f"the CA {ca}", "--ca")
-    _check_key(key, chain[0], cert)
+    if _public_key(key_pem, key) != chain[0].public_key():
+        raise ConfigurationError(f"the key {key} is not that of {cert}; give another --key or --cert")
     return ServerIdentity(
-        certificate=read(cert, "--cert"),
-        key=read(key, "--key"),
-        ca=read(ca, "--ca"),
+        certificate=certificate_pem,
+        key=key_pem,
+        ca=ca_pem,
         fingerprints=frozenset(one.fingerprint(hashes.SHA256()).hex() for one in (*chain, *authorities)),
     )
 
@@ -82,9 +85,9 @@ def read(path: Path, option: str) -> bytes:
         raise ConfigurationError(f"can't read {path}: {error.strerror}; give another {option}") from None
 
 
-def _certificates(path: Path, option: str) -> Sequence[x509.Certificate]:
+def _certificates(pem: bytes, path: Path, option: str) -> Sequence[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(read(path, option))
+        return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise ConfigurationError(f"no PEM certificate in {path}; give another {option}") from None
 
@@ -99,12 +102,10 @@ def _check_valid(certificate: x509.Certificate, now: datetime, what: str, option
     raise ConfigurationError(f"{what} {problem}; give another {option}")
 
 
-def _check_key(path: Path, certificate: x509.Certificate, certificate_path: Path) -> None:
+def _public_key(pem: bytes, path: Path) -> object:
     try:
-        key = serialization.load_pem_private_key(read(path, "--key"), password=None)
+        return serialization.load_pem_private_key(pem, password=None).public_key()
     except TypeError:
         raise ConfigurationError(f"the key {path} is encrypted; give one that is not (--key)") from None
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(f"no PEM private key in {path}; give another --key") from None
-    if key.public_key() != certificate.public_key():
-        raise ConfigurationError(f"the key {path} is not that of {certificate_path}; give another --key or --cert")
