@@ -21,6 +21,14 @@ _IN_Q_OVERFLOW = 0x00004000
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 1 << 16
 
+PAUSE_SECONDS = 0.001
+"""How long events are left to gather in the kernel once some were read: interrupt moderation, as network cards do it.
+
+News of a quiet file is never late, since nothing was read just before. A file that is written to without a break is told
+of once in one to two milliseconds: otherwise each write would wake this process, which costs the writer more than the
+write itself (docs/performance.md).
+"""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -39,6 +47,7 @@ class Inotify:
     def __init__(self) -> None:
         self._descriptor = -1
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self._resumption: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<Inotify watches={len(self._callbacks)}>"
@@ -50,12 +59,14 @@ class Inotify:
             ResourceExhaustedError: If the host allows no more instances; the host's fault.
         """
         self._descriptor = _check(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC), "inotify")
-        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+        self._listen()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._resumption is not None:
+            self._resumption.cancel()
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
@@ -84,7 +95,13 @@ class Inotify:
         # Fails if the file, and so the watch, is gone already.
         _libc.inotify_rm_watch(self._descriptor, watch)
 
+    def _listen(self) -> None:
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+
     def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._descriptor)
+        self._resumption = loop.call_later(PAUSE_SECONDS, self._listen)
         events = os.read(self._descriptor, _READ_BYTES)
         watches: set[int] = set()
         offset = 0
