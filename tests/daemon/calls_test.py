@@ -152,6 +152,39 @@ def test_client_that_cancels(own_world: World) -> None:
         stub.StopJob(pb.StopJobRequest(job_id=job_id))
 
 
+def test_clients_leave_nothing_behind(own_world: World) -> None:
+    """Followers that cancel, vanish, fail or read to the end leave no open file in the daemon."""
+
+    def use() -> None:
+        with own_world.stub() as stub:
+            job_id = shell(stub, "echo ready; exec sleep 1000")
+            for end_of in ("cancel", "stop", "vanish"):
+                frames = follow(stub, job_id)
+                read_until(frames, b"ready")
+                if end_of == "cancel":
+                    frames.cancel()
+                elif end_of == "stop":
+                    stub.StopJob(pb.StopJobRequest(job_id=job_id))
+                    job_id = shell(stub, "echo ready; exec sleep 1000")
+                else:
+                    break
+                own_world.call_line("ReadLogs")
+            refusal_of(lambda: list(follow(stub, _NO_JOB)))
+            own_world.call_line("ReadLogs")
+        own_world.call_line("ReadLogs")
+        with own_world.stub() as stub:
+            stub.StopJob(pb.StopJobRequest(job_id=job_id))
+            # A line that is logged after the vanished connection is gone too.
+            own_world.call_line("StopJob")
+
+    use()
+    before = own_world.descriptors()
+    for _ in range(5):
+        use()
+    # The last connection may not have been noticed to be gone.
+    assert own_world.descriptors() <= before + 1
+
+
 def test_client_whose_deadline_passes(own_world: World) -> None:
     """A deadline ends the call, not the job."""
     with own_world.stub() as stub:

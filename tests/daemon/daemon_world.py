@@ -121,6 +121,10 @@ class World:
         with self.channel(client) as channel:
             yield rpc.JobWorkerServiceStub(channel)
 
+    def descriptors(self) -> int:
+        """Returns how many descriptors the daemon has open."""
+        return len(list(Path(f"/proc/{self.daemon.pid}/fd").iterdir()))
+
     def end(self) -> int:
         """Waits until the daemon has ended by itself, or by a signal that it got already, and returns its exit code."""
         self.daemon.process.wait()

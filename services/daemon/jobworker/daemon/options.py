@@ -30,7 +30,9 @@ Options:
   --cert=<path>       The server's certificate, PEM. (default: certs/server-cert.pem)
   --key=<path>        The server's key, PEM. (default: certs/server-key.pem)
   --ca=<path>         The CA that clients' certificates must come from, PEM. (default: certs/ca-cert.pem)
-  --roles=<path>      The role table, TOML. (default: certs/roles.toml)
+  --roles=<path>      The role table, TOML: lists of certificates' SHA-256 fingerprints. FULL = ["…"] may do
+                      everything, LOG = ["…"] list jobs and query their status, but not read logs.
+                      (default: certs/roles.toml)
   --state-dir=<path>  Where jobs' output is kept. (default: a private temporary directory, removed at the end)
   --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates

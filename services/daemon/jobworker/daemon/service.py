@@ -34,15 +34,8 @@ _MAX_PAGE_BYTES = 4 * 1024 * 1024
 class JobWorkerService(rpc.JobWorkerServiceServicer):
     """Serves a worker's jobs; it has no state of its own."""
 
-    def __init__(self, worker: Worker, *, max_page_bytes: int = _MAX_PAGE_BYTES) -> None:
-        """Prepares the service.
-
-        Args:
-            worker: Whose jobs to serve.
-            max_page_bytes: How large an answer of ListJobs may be.
-        """
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._max_page_bytes = max_page_bytes
 
     def __repr__(self) -> str:
         return f"<JobWorkerService worker={self._worker!r}>"
@@ -70,7 +63,7 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
             response = pb.ListJobsResponse(
                 jobs=map(convert.job_message, page.jobs), next_page_token=page.next_page_token
             )
-            if response.ByteSize() <= self._max_page_bytes or len(page.jobs) == 1:
+            if response.ByteSize() <= _MAX_PAGE_BYTES or len(page.jobs) == 1:
                 return response
             page = await self._worker.list(page_size=len(page.jobs) // 2, page_token=request.page_token)
 
