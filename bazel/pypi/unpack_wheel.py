@@ -85,8 +85,7 @@ def dependencies(metadata: str, extras: set[str]) -> set[str]:
     return {
         canonicalize_name(requirement.name).replace("-", "_")
         for requirement in required
-        if requirement.marker is None
-        or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""})
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras | {""})
     }
 
 
