@@ -143,6 +143,7 @@ def decode_page_token(token: str) -> int | None:
         match = _PAGE_TOKEN.fullmatch(base64.b64decode(token, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         match = None
-    if match is None:
+    # Base64 takes several spellings of the same bytes; only one was given out.
+    if match is None or encode_page_token(int(match[1])) != token:
         raise InvalidPageTokenError
     return int(match[1])

@@ -24,9 +24,9 @@ _READ_BYTES = 1 << 16
 PAUSE_SECONDS = 0.001
 """How long events are left to gather in the kernel once some were read: interrupt moderation, as network cards do it.
 
-News of a quiet file is never late, since nothing was read just before. A file that is written to without a break is told
-of once in one to two milliseconds: otherwise each write would wake this process, which costs the writer more than the
-write itself (docs/performance.md).
+News of a quiet file is never late, since nothing was read just before. A file that is written to without a break is
+told of once in one to two milliseconds: otherwise each write would wake this process, which costs the writer more than
+the write itself (docs/performance.md).
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, final
 
 import jobworker.supervisor
@@ -73,6 +74,9 @@ class SupervisorClient:
             # The descriptor must go whatever happens: it is what keeps the supervisor alive.
             self._writer.close()
             self._process.wait()
+        with suppress(OSError):
+            # Closed now, not a round of the event loop later; why it broke, if it did, `events` has seen.
+            await self._writer.wait_closed()
 
     def start(self, request: Start) -> None:
         """Asks for a job; a `Started` or `Refused` of the same job id follows."""
