@@ -70,6 +70,22 @@ def test_timestamp(at: datetime) -> None:
     assert convert.timestamp(at).ToDatetime(UTC) == at
 
 
+@pytest.mark.parametrize("size", [1, 127, 128, 16_383, 16_384, 256 * 1024, 3 << 20])
+@pytest.mark.parametrize("offset", [0, 1, 127, 128, 2**31, 2**63 - 1])
+def test_frames_are_the_protos(offset: int, size: int) -> None:
+    """A data frame put together by hand is byte for byte the one that protobuf writes."""
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    message = pb.ReadLogsResponse(data=pb.LogData(offset=offset, data=data))
+    assert convert.data_frame(offset, data) == message.SerializeToString()
+
+
+def test_end_frame() -> None:
+    """The end frame carries offset and job."""
+    job = Job("id", ("x",), _AT, outcome=Exited(3), end_time=_AT)
+    frame = pb.ReadLogsResponse.FromString(convert.end_frame(7, job))
+    assert frame == pb.ReadLogsResponse(end=pb.LogEnd(offset=7, job=convert.job_message(job)))
+
+
 @pytest.mark.parametrize("stream", [pb.LOG_STREAM_UNSPECIFIED, 3, -1])
 def test_no_stream(stream: int) -> None:
     """A stream that is unspecified, or of a later version of the API, is refused."""

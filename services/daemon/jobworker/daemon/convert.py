@@ -14,6 +14,8 @@ from jobworker.worker import Exited, InvalidStreamError, JobState, Signaled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google.protobuf.descriptor import FieldDescriptor
+
     from jobworker.worker import Job, StreamName
 
 STATES: Mapping[JobState, pb.JobState.ValueType] = MappingProxyType(
@@ -70,11 +72,37 @@ def stream_name(stream: int) -> StreamName:
     return name
 
 
-def data_frame(offset: int, data: bytes) -> pb.ReadLogsResponse:
-    """Returns the frame that carries a piece of output."""
-    return pb.ReadLogsResponse(data=pb.LogData(offset=offset, data=data))
+def data_frame(offset: int, data: bytes) -> bytes:
+    """Returns the frame that carries a piece of output, a ReadLogsResponse, as its bytes on the wire.
+
+    Put together by hand: with messages, each piece of 256 KiB goes through memory that is fresh from the kernel
+    several times, and a GiB of output takes over two seconds of the processor in place of a twentieth of one.
+    """
+    body = b"".join((pb.LogData(offset=offset).SerializeToString(), _DATA_TAG, _varint(len(data))))
+    return b"".join((_FRAME_TAG, _varint(len(body) + len(data)), body, data))
 
 
-def end_frame(offset: int, job: Job) -> pb.ReadLogsResponse:
-    """Returns the last frame of a read that ends well."""
-    return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset, job=job_message(job)))
+def end_frame(offset: int, job: Job) -> bytes:
+    """Returns the last frame of a read that ends well, as its bytes on the wire."""
+    return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset, job=job_message(job))).SerializeToString()
+
+
+def _tag(field: FieldDescriptor) -> bytes:
+    """Returns what announces a field whose value has a length; those of the API fit one byte."""
+    return bytes((field.number << 3 | _WITH_LENGTH,))
+
+
+def _varint(number: int) -> bytes:
+    """Returns a number as protobuf writes lengths: seven bits a byte, the lowest first."""
+    encoded = bytearray()
+    while number > _SEVEN_BITS:
+        encoded.append(number & _SEVEN_BITS | _SEVEN_BITS + 1)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+_WITH_LENGTH = 2
+_SEVEN_BITS = 0x7F
+_FRAME_TAG = _tag(pb.ReadLogsResponse.DESCRIPTOR.fields_by_name["data"])
+_DATA_TAG = _tag(pb.LogData.DESCRIPTOR.fields_by_name["data"])

@@ -60,7 +60,7 @@ def body_of(handler: Handler) -> Body:
     # grpc's types speak of its synchronous server alone.
     behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     read = _unchanged if handler.request_streaming else _parser(handler)
-    write = handler.response_serializer or _unchanged
+    write = _writer(handler)
 
     async def answer_once(request: object, context: Context) -> object:
         return write(await behaviour(read(request), context))
@@ -97,6 +97,12 @@ def _parser(handler: Handler) -> Callable[[Any], object]:
         return request
 
     return parse_and_note
+
+
+def _writer(handler: Handler) -> Callable[[Any], object]:
+    serialize = handler.response_serializer or _unchanged
+    # A method may answer with bytes that are the message already.
+    return lambda message: message if isinstance(message, bytes) else serialize(message)
 
 
 def _unchanged(message: object) -> object:

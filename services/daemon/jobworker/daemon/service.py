@@ -67,8 +67,8 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
                 return response
             page = await self._worker.list(page_size=len(page.jobs) // 2, page_token=request.page_token)
 
-    async def ReadLogs(self, request: pb.ReadLogsRequest, context: object) -> AsyncGenerator[pb.ReadLogsResponse, None]:
-        """Streams an output log from an offset, then says where it ended and how the job is."""
+    async def ReadLogs(self, request: pb.ReadLogsRequest, context: object) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
+        """Streams an output log from an offset, then says where it ended and how the job is; frames as their bytes."""
         stream, offset = convert.stream_name(request.stream), request.offset
         # In full from here on: the beginning of an id may fit further jobs later.
         job_id = (await self._worker.get(request.job_id)).id
