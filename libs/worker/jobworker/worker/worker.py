@@ -219,7 +219,8 @@ class Worker:
         """
         name = arguments.check_stream(stream)
         begin = arguments.check_offset(offset)
-        async with aclosing(self._readers.read(await self._find(job_id), name, begin, follow=follow)) as chunks:
+        job = await self._find(job_id)
+        async with aclosing(self._readers.read(job, name, begin, follow=follow)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
