@@ -30,7 +30,7 @@ class Supervisor:
         self._control = control
         self._children = Children()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._unread = b""
+        self._unread = bytearray()
         self._woken = _wake_on_sigchld()
 
     def __repr__(self) -> str:
@@ -65,12 +65,14 @@ class Supervisor:
             received = self._control.recv(_RECEIVE_BYTES)
         except ConnectionResetError:
             return False  # the worker died before it could read an answer
-        *lines, self._unread = (self._unread + received).split(b"\n")
-        for line in lines:
-            self._send(self._carry_out(line))
+        self._unread += received
+        if b"\n" in received:
+            *lines, self._unread = self._unread.split(b"\n")
+            for line in lines:
+                self._send(self._carry_out(line))
         return bool(received)
 
-    def _carry_out(self, line: bytes) -> Iterator[Event]:
+    def _carry_out(self, line: bytes | bytearray) -> Iterator[Event]:
         match decode(line):
             case Start() as request:
                 yield self._start(request)

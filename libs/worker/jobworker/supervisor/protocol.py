@@ -83,7 +83,7 @@ def encode(message: Request | Event) -> bytes:
     return json.dumps((type(message).__name__, *message), separators=(",", ":")).encode() + b"\n"
 
 
-def decode(line: bytes) -> Request | Event:
+def decode(line: bytes | bytearray) -> Request | Event:
     """Returns the message that `encode` made a line of.
 
     Raises:
