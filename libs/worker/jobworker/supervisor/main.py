@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobworker.supervisor.children import Children
 from jobworker.supervisor.protocol import Event, Kill, Ready, Refused, Start, Started, decode, encode
-from jobworker.supervisor.spawn import SpawnError, spawn
+from jobworker.supervisor.spawn import SpawnError, given_environment, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +30,7 @@ class Supervisor:
         self._control = control
         self._children = Children()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._environment = given_environment()
         self._unread = bytearray()
         self._woken = _wake_on_sigchld()
 
@@ -82,7 +83,7 @@ class Supervisor:
     def _start(self, request: Start) -> Event:
         now = time.time_ns()
         try:
-            pid = spawn(request, self._stdin)
+            pid = spawn(request, self._stdin, self._environment)
         except SpawnError as error:
             return Refused(request.job_id, error.step, error.errno)
         self._children.add(request.job_id, pid)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from jobworker.supervisor.protocol import STEP_LOG, STEP_SPAWN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jobworker.supervisor.protocol import Start
 
 JOB_ID_VARIABLE = "JOBWORKER_JOB_ID"
@@ -29,12 +31,23 @@ class SpawnError(Exception):
         self.errno = error.errno or 0
 
 
-def spawn(request: Start, stdin: int) -> int:
+def given_environment() -> dict[bytes, bytes]:
+    """Returns the environment that this process was started with, to the byte.
+
+    Not `os.environb`: in some locales Python's own start sets LC_CTYPE there (PEP 538), which no job was given.
+    """
+    with open("/proc/self/environ", "rb") as file:
+        variables = (variable.partition(b"=") for variable in file.read().split(b"\0") if variable)
+        return {name: value for name, _, value in variables}
+
+
+def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes]) -> int:
     """Starts a job's first process as the leader of a session and process group of its own.
 
     Args:
         request: What to start, and where its output goes; neither log may exist yet.
         stdin: A descriptor to be the job's stdin.
+        environment: What the job gets as its environment, and its mark in addition.
 
     Returns:
         The process id, which is the process group's id too.
@@ -51,7 +64,7 @@ def spawn(request: Start, stdin: int) -> int:
             os.unlink(request.stdout)
             raise
         try:
-            return _execute(request, stdin, stdout, stderr)
+            return _execute(request, (stdin, stdout, stderr), environment)
         except SpawnError:
             os.unlink(request.stdout)
             os.unlink(request.stderr)
@@ -70,7 +83,7 @@ def _create_log(path: str) -> int:
         raise SpawnError(STEP_LOG, error) from error
 
 
-def _execute(request: Start, stdin: int, stdout: int, stderr: int) -> int:
+def _execute(request: Start, streams: tuple[int, int, int], environment: Mapping[bytes, bytes]) -> int:
     # posix_spawn: vfork's speed, no Python between fork and exec, and the errno of a failed exec as an exception.
     # A session of its own also means no terminal, and no way for the group's members into another job's group.
     command = [word.encode("utf-8", "surrogateescape") for word in request.command]
@@ -78,12 +91,8 @@ def _execute(request: Start, stdin: int, stdout: int, stderr: int) -> int:
         return os.posix_spawnp(
             command[0],
             command,
-            {**os.environb, JOB_ID_VARIABLE.encode(): request.job_id.encode()},
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_DUP2, stdout, 1),
-                (os.POSIX_SPAWN_DUP2, stderr, 2),
-            ],
+            {**environment, JOB_ID_VARIABLE.encode(): request.job_id.encode()},
+            file_actions=[(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)],
             setsid=True,
             setsigmask=[],
             setsigdef=_IGNORED_SIGNALS,
