@@ -142,7 +142,8 @@ class Worker:
             WorkerClosedError: If the worker is closed, or is being closed; the caller's fault.
         """
         self._check_open()
-        return await self._starts.start(arguments.check_command(command), owner, arguments.check_request_id(request_id))
+        words, request = arguments.check_command(command), arguments.check_request_id(request_id)
+        return self._measured(await self._starts.start(words, owner, request))
 
     async def stop(self, job_id: str) -> Job:
         """Kills a job and returns it once its processes are gone; a finished job is returned as it is.
