@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, final
 
-from jobworker.worker.bus import Closed, Grew, MessageBus, Subscription, stream_channel
+from jobworker.worker.bus import Grew, MessageBus, Subscription, stream_channel
 from jobworker.worker.errors import OffsetOutOfRangeError, WorkerClosedError
 from jobworker.worker.output import CHUNK_BYTES
 
@@ -48,20 +48,26 @@ class LogReaders:
         """
         async with AsyncExitStack() as stack:
             log = stack.enter_context(self._logs.open(job.id, stream))
-            end: int | None = log.size()
-            if offset > log.size():
-                raise OffsetOutOfRangeError(offset, log.size())
+            end = await self._final_size(job.id, stream)
+            size = log.size() if end is None else end
+            if offset > size:
+                raise OffsetOutOfRangeError(offset, size)
             if follow:
-                # First the watch and the subscription, then the look at what is there: nothing falls between.
                 news = await stack.enter_async_context(self._following(job.id, stream))
-                end = await self._final_size(job.id, stream)
+            else:
+                end = size
             while True:
-                while chunk := await self._next_chunk(log, offset, end):
+                # Known before each read, so that nothing is read beyond it: what left the job's process group may write
+                # on. News can't tell, since a slow reader may lose it.
+                if end is None:
+                    end = await self._final_size(job.id, stream)
+                if chunk := await self._next_chunk(log, offset, end):
                     yield chunk
                     offset += len(chunk)
-                if end is not None:
+                elif end is not None:
                     return
-                end = await self._news_beyond(offset, news)
+                else:
+                    await self._news_beyond(offset, news)
 
     def end_all(self) -> None:
         """Ends every reader with a `WorkerClosedError`, and those to come."""
@@ -87,16 +93,14 @@ class LogReaders:
         """Returns what comes next up to `end`, or up to the log's end so far for None; b"" when it is reached."""
         if self._ended:
             raise WorkerClosedError
-        return await log.read(offset, CHUNK_BYTES if end is None else end - offset)
+        if end is None:
+            return await log.read(offset, CHUNK_BYTES)
+        # A job may have truncated its log, so that the end lies before the offset.
+        return await log.read(offset, end - offset) if offset < end else b""
 
-    async def _news_beyond(self, offset: int, news: Subscription) -> int | None:
-        """Waits until the stream has more than `offset` bytes, or has ended; returns its final size if it has."""
+    async def _news_beyond(self, offset: int, news: Subscription) -> None:
+        """Waits until the stream may have more than `offset` bytes, or has ended."""
         async for message in news:
-            match message:
-                case Closed(size=size):
-                    return size
-                case Grew(size=size) if size <= offset:
-                    continue  # read already, before its news
-                case _:
-                    return None
+            if not isinstance(message, Grew) or message.size > offset:
+                return
         raise WorkerClosedError
