@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, final
 
 import jobworker.supervisor
@@ -16,7 +16,7 @@ from jobworker.worker.errors import SupervisorError
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -51,12 +51,16 @@ class SupervisorClient:
             SupervisorError: If it does not start; the host's fault, or a bug of ours.
         """
         try:
-            self._process, ours = self._launch()
-            self.pid = self._process.pid
-            self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            await self._connect()
         except OSError as error:
             raise exhausted(error.errno or 0) or SupervisorError(f"the supervisor did not start: {error}") from error
-        if not isinstance(await anext(self.events(), None), Ready):
+        try:
+            async with aclosing(self.events()) as events:
+                first = await anext(events, None)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        if not isinstance(first, Ready):
             await self.__aexit__(None, None, None)
             raise SupervisorError(f"the supervisor ended with code {self._process.returncode} before it was ready")
         return self
@@ -91,7 +95,7 @@ class SupervisorClient:
         if not self._writer.is_closing():
             self._writer.write_eof()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yields what the supervisor says, in order, until it ends."""
         try:
             while line := await self._reader.readline():
@@ -100,6 +104,16 @@ class SupervisorClient:
                     yield message
         except ConnectionError:
             pass  # it was killed with a request unread; the same as its end
+
+    async def _connect(self) -> None:
+        self._process, ours = self._launch()
+        self.pid = self._process.pid
+        try:
+            self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            self._process.wait()  # it ends at once, since nobody is at the other end of its socket
+            raise
 
     def _launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         ours, theirs = socket.socketpair()
