@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a program, not a package
 """Makes a fresh set of development certificates, their keys, and a role table.
 
 Usage:

@@ -102,4 +102,4 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     """One line that says why, exit code 1."""
     (tmp_path / "file").touch()
     done = run_make("file", typed_in=tmp_path)
-    assert (done.returncode, done.stderr) == (1, f"make: cannot write to file: Not a directory\n")
+    assert (done.returncode, done.stderr) == (1, "make: cannot write to file: Not a directory\n")

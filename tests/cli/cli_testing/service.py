@@ -1,0 +1,126 @@
+"""A job worker service that runs nothing and answers as a test's script says."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1 import job_worker_pb2_grpc as rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import grpc
+    from google.protobuf.message import Message
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """A step at which a call fails.
+
+    Attributes:
+        code: with which status.
+        details: and with which text.
+    """
+
+    code: grpc.StatusCode
+    details: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """A step at which a call waits until it is cancelled or its connection breaks."""
+
+
+Step = pb.ReadLogsResponse | Abort | Hang
+
+
+def data(offset: int, content: bytes) -> pb.ReadLogsResponse:
+    """Returns a frame with a piece of output."""
+    return pb.ReadLogsResponse(data=pb.LogData(offset=offset, data=content))
+
+
+def end(offset: int) -> pb.ReadLogsResponse:
+    """Returns the frame that ends a read."""
+    return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset))
+
+
+@final
+class ScriptedService(rpc.JobWorkerServiceServicer):
+    """Answers each call with the next entry of its script.
+
+    Attributes:
+        requests: what was asked, in order.
+        job: the job that unary calls answer with.
+        pages: the answers and failures of ListJobs, in order.
+        failures: what the next unary calls fail with, in order.
+        reads: the scripts of the next ReadLogs calls, in order.
+        hanging: set while a call hangs.
+        cancelled: set once a hanging call's client is gone.
+    """
+
+    def __init__(self) -> None:
+        """Has an empty script."""
+        self.requests: list[Message] = []
+        self.job = pb.Job()
+        self.pages: deque[pb.ListJobsResponse | Abort] = deque()
+        self.failures: deque[Abort] = deque()
+        self.reads: deque[list[Step]] = deque()
+        self.hanging = threading.Event()
+        self.cancelled = threading.Event()
+
+    def StartJob(self, request: pb.StartJobRequest, context: grpc.ServicerContext) -> pb.StartJobResponse:  # noqa: N802
+        """Answers with the job."""
+        self._note(request, context)
+        return pb.StartJobResponse(job=self.job)
+
+    def StopJob(self, request: pb.StopJobRequest, context: grpc.ServicerContext) -> pb.StopJobResponse:  # noqa: N802
+        """Answers with the job."""
+        self._note(request, context)
+        return pb.StopJobResponse(job=self.job)
+
+    def GetJob(self, request: pb.GetJobRequest, context: grpc.ServicerContext) -> pb.GetJobResponse:  # noqa: N802
+        """Answers with the job."""
+        self._note(request, context)
+        return pb.GetJobResponse(job=self.job)
+
+    def ListJobs(self, request: pb.ListJobsRequest, context: grpc.ServicerContext) -> pb.ListJobsResponse:  # noqa: N802
+        """Answers with the next page, or an empty one."""
+        self._note(request, context)
+        page = self.pages.popleft() if self.pages else pb.ListJobsResponse()
+        if isinstance(page, Abort):
+            context.abort(page.code, page.details)
+        return page
+
+    def ReadLogs(  # noqa: N802
+        self, request: pb.ReadLogsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ReadLogsResponse]:
+        """Goes through the next script."""
+        self.requests.append(request)
+        for step in self.reads.popleft():
+            match step:
+                case Abort():
+                    context.abort(step.code, step.details)
+                case Hang():
+                    self._hang(context)
+                case _:
+                    yield step
+
+    def _note(self, request: Message, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        if self.failures:
+            failure = self.failures.popleft()
+            context.abort(failure.code, failure.details)
+
+    def _hang(self, context: grpc.ServicerContext) -> None:
+        gone = threading.Event()
+        called_back = context.add_callback(gone.set)  # not if the client is gone already
+        self.hanging.set()
+        if called_back:
+            gone.wait()
+        self.cancelled.set()
