@@ -66,6 +66,7 @@ def test_ctrl_c_ends_a_follow_with_130(service: ScriptedService, client: list[st
     service.reads.append([data(0, b"early"), Hang()])
     with running(*client, "logs", "stdout", "5a2e") as process:
         assert read(process, 5) == b"early"
+        service.hanging.wait()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
         assert (process.returncode, said) == (130, b"")
@@ -77,6 +78,7 @@ def test_a_closed_pipe_ends_a_silent_follow(service: ScriptedService, client: li
     service.reads.append([data(0, b"early"), Hang()])
     with running(*client, "logs", "stdout", "5a2e") as process:
         assert read(process, 5) == b"early"
+        service.hanging.wait()
         assert process.stdout is not None
         process.stdout.close()
         assert process.wait() in {-signal.SIGPIPE, 128 + signal.SIGPIPE}
