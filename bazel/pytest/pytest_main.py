@@ -57,8 +57,9 @@ def run(scratch: Path) -> int:
 
 def main() -> int:
     """Runs pytest in a scratch directory of its own and returns its exit code."""
-    # Bazel ends a test that takes too long by SIGTERM: show where it was.
-    faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
+    # Bazel ends a test that takes too long by SIGTERM: show where it was, in the log, which pytest hides from tests.
+    log = os.dup(sys.stderr.fileno())
+    faulthandler.register(signal.SIGTERM, file=log, all_threads=True, chain=True)
     # Not TEST_TMPDIR: its path is longer than the address of a Unix socket may be.
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as scratch:
         # What the tests start puts its files there too.
