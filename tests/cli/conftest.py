@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from cli_testing import Folder, Host, Identities, ScriptedService
 
 if TYPE_CHECKING:

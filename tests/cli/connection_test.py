@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_testing import Folder, Host, Identities, ScriptedService, run
-from cli_testing.identities import SERVER_NAMES
 from cryptography.hazmat.primitives import serialization
 
+from cli_testing import Folder, Host, Identities, ScriptedService, run
+from cli_testing.identities import SERVER_NAMES
 from devcerts import Authority, Identity, KeyType, Usage, Validity
 
 if TYPE_CHECKING:

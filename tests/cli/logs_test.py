@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from cli_testing import Abort, Hang, Result, data, end, run
 from jobworker.v1 import job_worker_pb2 as pb
 
+from cli_testing import Abort, Hang, Result, data, end, run
 from jobworker.cli import errors
 from jobworker.cli.connection import connect
 from jobworker.cli.logs import Clock, LogReader
@@ -79,7 +79,7 @@ def test_a_broken_read_goes_on_at_its_offset(service: ScriptedService, client: l
     assert (result.code, result.out) == (0, b"onetwo")
     assert [request.offset for request in service.requests if isinstance(request, pb.ReadLogsRequest)] == [0, 3, 3]
     assert result.err.count("\n") == 1
-    assert result.err.startswith("worker-cli: reconnecting at byte 3: ")
+    assert result.err.endswith(" at byte 3 (the server is going away); reconnecting\n")
 
 
 def test_each_outage_is_told(service: ScriptedService, client: list[str]) -> None:
@@ -123,7 +123,7 @@ def test_patience_ends_with_the_offset(service: ScriptedService, client: list[st
     times = iter([0.0, PATIENCE / 2, PATIENCE + 1])
     result = read_with(client, Clock(now=lambda: next(times), wait=lambda _: None))
     assert (result.code, result.out) == (3, b"one")
-    assert "gave up after 60 s; all output before byte 3 is written, the rest is not" in result.err
+    assert "for 60 s and gave up (the server is going away); all output before byte 3 is written" in result.err
 
 
 def test_pauses_are_taken_between_attempts(service: ScriptedService, client: list[str]) -> None:

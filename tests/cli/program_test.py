@@ -94,6 +94,13 @@ def test_a_full_disk_is_told(client: list[str]) -> None:
     assert (done.returncode, done.stderr) == (1, b"worker-cli: cannot write the output: No space left on device\n")
 
 
+def test_a_closed_stdout_is_told(client: list[str]) -> None:
+    """Where stdout is closed, nothing else takes its number, least of all the connection."""
+    script = 'exec "$0" "$@" >&-'
+    done = subprocess.run(["sh", "-c", script, PROGRAM, *client, "list"], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"worker-cli: cannot write the output: Bad file descriptor\n")
+
+
 def test_help_loads_no_grpc() -> None:
     """Help, the version and wrong usage are answered without the greater part of the start-up time."""
     for words, code in ((["--help"], 0), (["--version"], 0), (["frobnicate"], 2)):

@@ -55,6 +55,7 @@ def _typed_in() -> str:
 
 
 def _verb(options: Options) -> Verb:
+    process.hold_standard_streams()
     process.set_grpc_up(debug=options.debug)
     with process.quick_imports():
         verb = _imported(options)

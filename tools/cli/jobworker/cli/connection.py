@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -62,8 +63,10 @@ def connect(options: Options) -> Iterator[JobWorkerServiceStub]:
     _LOGGER.debug("calling %s as %s (%s)", target, options.cert, certificates.fingerprint(files.cert))
     credentials = grpc.ssl_channel_credentials(files.ca, files.key, files.cert)
     with grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS) as channel:
+        began = time.monotonic()
         try:
             yield JobWorkerServiceStub(channel)
+            _LOGGER.debug("done after %.1f ms", 1000 * (time.monotonic() - began))
         except grpc.RpcError as error:
             raise explain(error, options) from error
 

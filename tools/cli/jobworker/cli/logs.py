@@ -11,7 +11,7 @@ import grpc
 from jobworker.v1 import job_worker_pb2 as pb
 
 from jobworker.cli import errors
-from jobworker.cli.connection import code_of, connect, details_of, explain
+from jobworker.cli.connection import code_of, connect, details_of
 from jobworker.cli.outage import PATIENCE, Outage
 from jobworker.cli.quoting import printable
 
@@ -82,6 +82,7 @@ class LogReader:
         self._clock = clock
         self._outage = Outage()
         self._connected = False
+        self._broken = ""
         self.offset = 0
 
     def __repr__(self) -> str:
@@ -95,16 +96,20 @@ class LogReader:
             CliError: the service broke its contract, the connection did not come back, or the output is refused.
             grpc.RpcError: the service said no, or was never reached.
         """
-        while True:
-            try:
-                if self._read():
-                    return
-                broken: errors.CliError = errors.UnreachableError("the service ended the output without its end mark")
-            except grpc.RpcError as error:
-                if not self._worth_resuming(error):
-                    raise
-                broken = explain(error, self._options)
-            self._pause(broken)
+        while not self._read_while_connected():
+            self._pause()
+
+    def _read_while_connected(self) -> bool:
+        """Makes one call; tells whether it came to the end of the stream, or broke off in a way that can be mended."""
+        try:
+            self._broken = "it ended the output without its end mark"
+            return self._read()
+        except grpc.RpcError as error:
+            if not self._worth_resuming(error):
+                raise
+            _LOGGER.debug("the call broke off: %s", details_of(error))
+            self._broken = details_of(error)
+            return False
 
     def _read(self) -> bool:
         """Makes one call and tells whether it came to the end of the stream."""
@@ -114,6 +119,7 @@ class LogReader:
             offset=self.offset,
             follow=self._options.follow,
         )
+        _LOGGER.debug("reading %s of %s from byte %d", self._options.stream, self._options.job_id, self.offset)
         for frame in self._service.ReadLogs(request):
             self._connected = True
             match frame.WhichOneof("frame"):
@@ -141,15 +147,17 @@ class LogReader:
             return False
         return self._connected or not details_of(error).startswith(errors.NOT_CONNECTED)
 
-    def _pause(self, broken: errors.CliError) -> None:
+    def _pause(self) -> None:
         first = self._outage.since is None
         pause = self._outage.pause(self._clock.now(), random.random())  # noqa: S311 - no secret
         if pause is None:
             raise errors.UnreachableError(
-                f"gave up after {PATIENCE:.0f} s; all output before byte {self.offset} is written, the rest is not: "
-                f"{broken}"
+                f"lost {self._options.address} for {PATIENCE:.0f} s and gave up ({self._broken}); all output before "
+                f"byte {self.offset} is written; see whether worker-daemon runs, and read again"
             )
         if first:
-            self._err.say(printable(f"reconnecting at byte {self.offset}: {broken}"))
+            self._err.say(
+                printable(f"lost {self._options.address} at byte {self.offset} ({self._broken}); reconnecting")
+            )
         _LOGGER.debug("next attempt in %.2f s", pause)
         self._clock.wait(pause)

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_STANDARD_STREAMS = (0, 1, 2)
+
 # gRPC knows no lowest TLS version, only a list of TLS 1.2 suites. With this one, which takes a pre-shared key that
 # nobody has, nothing is left to negotiate but TLS 1.3 and its own suites.
 _NO_TLS_1_2 = "ECDHE-PSK-AES128-CBC-SHA"
+
+
+def hold_standard_streams() -> None:
+    """Takes the places of standard streams that are closed, lest a connection gets one and output goes into it."""
+    for stream in _STANDARD_STREAMS:
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # gets the lowest free number; writing to it fails
 
 
 def set_grpc_up(*, debug: bool) -> None:
