@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, final
 
 from jobworker.supervisor.protocol import Refused, Start, Started
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from jobworker.worker.store import JobStore
     from jobworker.worker.supervisor_client import SupervisorClient
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 def to_datetime(time_ns: int) -> datetime:
     """Returns a time given in nanoseconds since the epoch, to the microsecond, in UTC."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return _EPOCH + timedelta(microseconds=time_ns // 1000)
 
 
 @final
