@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import docopt
+
 from jobworker_bench import follow, jobs, memory, startup
 from jobworker_bench.figures import Figure, table
 from jobworker_testing import DaemonProcess

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobworker_testing import children_of, resident_bytes
-
 from jobworker_bench.client import connect
 from jobworker_bench.figures import Figure, mebibytes
+from jobworker_testing import children_of, resident_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from jobworker.v1 import job_worker_pb2 as pb
 
 from jobworker.cli import table
 from jobworker.cli.facts import facts
 from jobworker.cli.words import duration, status_word
+from jobworker.v1 import job_worker_pb2 as pb
 
 ID = "5a2e1f4c-0000-4000-8000-000000000000"
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from jobworker.v1 import job_worker_pb2 as pb
 
 from cli_testing import Abort, Hang, Result, data, end, run
 from jobworker.cli import errors
@@ -21,6 +20,7 @@ from jobworker.cli.logs import Clock, LogReader
 from jobworker.cli.options import parse
 from jobworker.cli.outage import PATIENCE
 from jobworker.cli.output import Output
+from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from jobworker.v1 import job_worker_pb2 as pb
 
 from cli_testing import Abort, run
+from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from cli_testing import Identities, ScriptedService

@@ -9,9 +9,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from jobworker.v1 import job_worker_pb2 as pb
 
 from daemon_world import raw_call
+from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,17 +14,17 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
-from jobworker.v1 import job_worker_pb2 as pb
 
 from daemon_world import follow, new_world, raw_call, read_until, refusal_of, shell
+from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.message import Message
-    from jobworker.v1 import job_worker_pb2_grpc as rpc
 
     from daemon_world import Pki, World
+    from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 _NO_JOB = "00000000-0000-4000-8000-000000000000"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from jobworker.v1 import job_worker_pb2 as pb
 
 from jobworker.daemon import convert
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.worker import Exited, InvalidStreamError, Job, JobState, Outcome, Signaled
 
 _AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, final
 
 import grpc
-from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 from devcerts import Authority, KeyType, Usage, Validity
+from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1 import job_worker_pb2_grpc as rpc
 from jobworker_testing import DaemonProcess
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 from jobworker.daemon import tls
 from jobworker.daemon.call import CURRENT, Call
@@ -21,6 +20,7 @@ from jobworker.daemon.permissions import LEAST_ROLE
 from jobworker.daemon.reflection import add_reflection
 from jobworker.daemon.roles import Role, RoleTable
 from jobworker.daemon.service import JobWorkerService
+from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from jobworker.v1 import job_worker_pb2 as pb
 
 from jobworker.daemon.errors import AccessDeniedError, PermissionTableError, RoleTooLowError, UnknownMethodError
 from jobworker.daemon.permissions import LEAST_ROLE, authorize, check_complete
 from jobworker.daemon.roles import Role
+from jobworker.v1 import job_worker_pb2 as pb
 
 _FULL_ONLY = {f"/jobworker.v1.JobWorkerService/{name}" for name in ("StartJob", "StopJob", "ReadLogs")}
 

@@ -17,18 +17,17 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from jobworker.v1 import job_worker_pb2 as pb
 
 from daemon_world import Frames, follow, new_world, program, read_until, refusal_of, shell
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_testing import ProcessHandle, children_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from jobworker.v1 import job_worker_pb2_grpc as rpc
-
     from daemon_world import Pki, World
+    from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 _LIMIT_SECONDS = 5
 _STOPPING = re.compile("event=stopping")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from jobworker_testing.world import World, new_world
 
 if TYPE_CHECKING:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_testing import ProcessHandle, children_of, open_files
 from jobworker_testing.world import follow, output_of, shell, start
 
-from jobworker.v1 import job_worker_pb2 as pb
-
 if TYPE_CHECKING:
-    from jobworker_testing.world import World
-
     from jobworker.v1 import job_worker_pb2_grpc as rpc
+    from jobworker_testing.world import World
 
 
 def _handles(stack: ExitStack, stub: rpc.JobWorkerServiceStub, job_id: str, count: int) -> list[ProcessHandle]:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_testing.proxy import CuttingProxy
 from jobworker_testing.world import follow, output_of, shell, start
 
-from jobworker.v1 import job_worker_pb2 as pb
-
 if TYPE_CHECKING:
-    from jobworker_testing.world import World
-
     from jobworker.v1 import job_worker_pb2_grpc as rpc
+    from jobworker_testing.world import World
 
 _FOLLOWERS = 50
 _SIZE = 8 << 20

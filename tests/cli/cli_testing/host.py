@@ -6,6 +6,7 @@ from concurrent import futures
 from typing import TYPE_CHECKING, final
 
 import grpc
+
 from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 if TYPE_CHECKING:

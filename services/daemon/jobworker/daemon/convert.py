@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from google.protobuf import timestamp_pb2
-from jobworker.v1 import job_worker_pb2 as pb
 
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.worker import Exited, InvalidStreamError, JobState, Signaled
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 import grpc
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 from jobworker.daemon.address import Endpoint
 from jobworker.daemon.errors import BindError
@@ -18,6 +17,7 @@ from jobworker.daemon.health import HealthService
 from jobworker.daemon.methods import Methods
 from jobworker.daemon.reflection import add_reflection
 from jobworker.daemon.service import JobWorkerService
+from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

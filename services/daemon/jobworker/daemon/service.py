@@ -9,12 +9,11 @@ import shlex
 from contextlib import aclosing
 from typing import TYPE_CHECKING, final
 
-from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.v1 import job_worker_pb2_grpc as rpc
-
 from jobworker.daemon import convert
 from jobworker.daemon.call import CURRENT
 from jobworker.daemon.errors import ServerStoppingError
+from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1 import job_worker_pb2_grpc as rpc
 from jobworker.worker import WorkerClosedError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, cast
 
 import grpc
-from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 from jobworker.cli import address, certificates, errors
+from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

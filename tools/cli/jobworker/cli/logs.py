@@ -8,20 +8,19 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import grpc
-from jobworker.v1 import job_worker_pb2 as pb
 
 from jobworker.cli import errors
 from jobworker.cli.connection import code_of, connect, details_of
 from jobworker.cli.outage import PATIENCE, Outage
 from jobworker.cli.quoting import printable
+from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
-
     from jobworker.cli.options import Options
     from jobworker.cli.output import Output
+    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 _LOGGER = logging.getLogger(__name__)
 _STREAMS = {"stdout": pb.LOG_STREAM_STDOUT, "stderr": pb.LOG_STREAM_STDERR}

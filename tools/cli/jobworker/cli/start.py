@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from jobworker.v1.job_worker_pb2 import StartJobRequest
-
 from jobworker.cli.connection import connect
+from jobworker.v1.job_worker_pb2 import StartJobRequest
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options

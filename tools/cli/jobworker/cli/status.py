@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from jobworker.v1.job_worker_pb2 import GetJobRequest
-
 from jobworker.cli.connection import connect
 from jobworker.cli.facts import facts
+from jobworker.v1.job_worker_pb2 import GetJobRequest
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobworker.v1.job_worker_pb2 import StopJobRequest
-
 from jobworker.cli.connection import connect
 from jobworker.cli.words import status_word
+from jobworker.v1.job_worker_pb2 import StopJobRequest
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options

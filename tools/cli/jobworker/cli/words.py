@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
+
     from jobworker.v1.job_worker_pb2 import Job
 
 # By number, so that this module loads no generated code.
