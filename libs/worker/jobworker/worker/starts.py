@@ -128,10 +128,14 @@ class Starts:
         pending = self._forget(event.job_id)
         pending.fail(refusal(pending.command, event.step, event.error))
 
+    def pending(self) -> tuple[str, ...]:
+        """Returns the job ids of the starts that wait."""
+        return tuple(self._pending)
+
     def fail_all(self, error: WorkerError) -> None:
         """Fails every start that waits, and those to come, since no answer will."""
         self._failure = error
-        for job_id in tuple(self._pending):
+        for job_id in self.pending():
             self._forget(job_id).fail(error)
 
     def _forget(self, job_id: str) -> _Pending:

@@ -262,9 +262,10 @@ class Worker:
                     self._starts.refused(event)
                 case ExitedEvent():
                     await self._end(event)
+        # A start that was not answered may have happened all the same.
+        left = [*(job.id for job in await self._store.running()), *self._starts.pending()]
         self._starts.fail_all(WorkerClosedError())
-        if self._open:
-            left = [job.id for job in await self._store.running()]
+        if self._open or left:
             killed = await asyncio.to_thread(kill_marked, left)
             raise SupervisorError(f"the supervisor died; {killed} processes of its {len(left)} jobs were killed")
 
