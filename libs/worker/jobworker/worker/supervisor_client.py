@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import jobworker.supervisor
 from jobworker.supervisor.protocol import Event, Kill, Ready, Start, decode, encode
-from jobworker.worker.errors import SupervisorError
+from jobworker.worker.errors import SupervisorError, WorkerClosedError
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class SupervisorClient:
         self._environment = dict(environment)
         self._scratch = [] if scratch is None else [os.fspath(scratch)]
         self.pid = 0
+        self._closing = False
 
     def __repr__(self) -> str:
         return f"<SupervisorClient pid={self.pid}>"
@@ -75,7 +76,10 @@ class SupervisorClient:
                 pass
             await _exit_of(self._process.pid)
         finally:
-            # The descriptor must go whatever happens: it is what keeps the supervisor alive.
+            # Whatever cut the reading short, the supervisor must not wait for it. Shut down now: the descriptor is closed
+            # only in the event loop's next round.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
             self._writer.close()
             self._process.wait()
         with suppress(OSError):
@@ -83,17 +87,25 @@ class SupervisorClient:
             await self._writer.wait_closed()
 
     def start(self, request: Start) -> None:
-        """Asks for a job; a `Started` or `Refused` of the same job id follows."""
+        """Asks for a job; a `Started` or `Refused` of the same job id follows.
+
+        Raises:
+            WorkerClosedError: If `close` was called; the caller's fault.
+        """
+        if self._closing:
+            raise WorkerClosedError
         self._writer.write(encode(request))
 
     def kill(self, job_id: str) -> None:
         """Asks for a job's process group to be killed; `Exited` follows if it did not come before."""
-        self._writer.write(encode(Kill(job_id)))
+        if not self._closing:  # else all jobs are being killed
+            self._writer.write(encode(Kill(job_id)))
 
     def close(self) -> None:
         """Asks the supervisor to kill all jobs and end; `events` ends when it has."""
-        if not self._writer.is_closing():
+        if not self._closing and not self._writer.is_closing():
             self._writer.write_eof()
+        self._closing = True
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yields what the supervisor says, in order, until it ends."""
@@ -106,12 +118,12 @@ class SupervisorClient:
             pass  # it was killed with a request unread; the same as its end
 
     async def _connect(self) -> None:
-        self._process, ours = self._launch()
+        self._process, self._socket = self._launch()
         self.pid = self._process.pid
         try:
-            self._reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            self._reader, self._writer = await asyncio.open_unix_connection(sock=self._socket)
         except BaseException:
-            ours.close()
+            self._socket.close()
             self._process.wait()  # it ends at once, since nobody is at the other end of its socket
             raise
 
