@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import select
@@ -32,6 +31,7 @@ class Supervisor:
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._environment = given_environment()
         self._unread = bytearray()
+        self._worker = _open_peer(control)
         self._woken = _wake_on_sigchld()
 
     def __repr__(self) -> str:
@@ -45,14 +45,13 @@ class Supervisor:
             self._send(self._children.end_all())
 
     def _serve(self) -> None:
-        worker = _open_peer(self._control)
         poll = select.poll()
-        for descriptor in (self._control.fileno(), self._woken.fileno(), worker):
+        for descriptor in (self._control.fileno(), self._woken.fileno(), self._worker):
             poll.register(descriptor, select.POLLIN)
         self._send([Ready(os.getpid())])
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
-            if worker in ready:
+            if self._worker in ready:
                 return
             if self._woken.fileno() in ready:
                 self._woken.recv(_RECEIVE_BYTES)
@@ -91,10 +90,23 @@ class Supervisor:
 
     def _send(self, events: Iterable[Event]) -> None:
         for event in events:
-            # Waiting for a worker that reads slowly is right: it loses nothing, and jobs need nothing from here. That
-            # it died is what the poll says next.
-            with contextlib.suppress(BrokenPipeError):
-                self._control.sendall(encode(event))
+            message = encode(event)
+            while message:
+                try:
+                    message = message[self._control.send(message, socket.MSG_DONTWAIT) :]
+                except BlockingIOError:
+                    if not self._has_room():
+                        break
+                except ConnectionError:
+                    break  # it died; the poll says so next
+
+    def _has_room(self) -> bool:
+        """Waits until the worker takes more; False if it is dead, which a full socket doesn't say."""
+        # To wait for one that reads slowly is right: it loses nothing, and jobs need nothing from here.
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLOUT)
+        poll.register(self._worker, select.POLLIN)
+        return self._worker not in {descriptor for descriptor, _ in poll.poll()}
 
 
 def _open_peer(control: socket.socket) -> int:
@@ -103,7 +115,7 @@ def _open_peer(control: socket.socket) -> int:
     try:
         return os.pidfd_open(pid)
     except ProcessLookupError:
-        raise ConnectionResetError("the worker died before its supervisor began") from None
+        raise SystemExit from None  # it died already, and there is no job
 
 
 def _wake_on_sigchld() -> socket.socket:
@@ -139,9 +151,11 @@ def main(arguments: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _do_nothing)
     _become_subreaper()
-    Supervisor(control).run()
-    for directory in scratch:
-        _remove(directory)
+    try:
+        Supervisor(control).run()
+    finally:
+        for directory in scratch:
+            _remove(directory)
 
 
 def _remove(directory: str) -> None:

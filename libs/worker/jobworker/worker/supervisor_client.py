@@ -76,8 +76,8 @@ class SupervisorClient:
                 pass
             await _exit_of(self._process.pid)
         finally:
-            # Whatever cut the reading short, the supervisor must not wait for it. Shut down now: the descriptor is closed
-            # only in the event loop's next round.
+            # Whatever cut the reading short, the supervisor must not wait for it. Shut down now, since the descriptor
+            # itself is closed only in the event loop's next round.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._writer.close()
