@@ -40,8 +40,8 @@ def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
     figures: list[Figure] = []
     with _daemon(scratch / "jobs") as daemon:
         figures += jobs.measure(daemon.address, _CERTS, 80 if quick else 1600)
-        figures += startup.measure(daemon.address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
     with _daemon(scratch / "follow") as daemon:
+        figures += startup.measure(daemon.address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
         figures += follow.throughput(daemon.address, _CERTS, size, scratch)
         figures += follow.delay(daemon.address, _CERTS, 50 if quick else 500)
     with _daemon(scratch / "memory") as daemon:

@@ -5,11 +5,7 @@ then runs in this very process, which keeps signals simple.
 """
 
 import os
-import runpy
-import shutil
 import sys
-import tempfile
-import zipfile
 
 PYTHON = "@PYTHON@"
 IMPORTS = "@IMPORTS@"
@@ -20,6 +16,11 @@ ROOT = os.path.join(CACHE, "@DIGEST@")
 
 def unpack() -> None:
     """Unpacks the archive to ROOT, all at once or not at all."""
+    # Every start but the first does without these, and is 20 ms faster for it.
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
     os.makedirs(CACHE, mode=0o700, exist_ok=True)
     fresh = tempfile.mkdtemp(dir=CACHE)
     with zipfile.ZipFile(ARCHIVE) as archive:
@@ -35,4 +36,6 @@ if ".".join(map(str, sys.version_info[:2])) != PYTHON:
 if not os.path.isdir(ROOT):
     unpack()
 sys.path[:0] = [os.path.join(ROOT, path) for path in IMPORTS.split(":")]
-runpy.run_path(os.path.join(ROOT, "@MAIN@"), run_name="__main__")
+__file__ = os.path.join(ROOT, "@MAIN@")
+with open(__file__, "rb") as file:
+    exec(compile(file.read(), __file__, "exec"))  # noqa: S102 - it is what this archive was packed for

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from jobworker_bench.client import connect
 from jobworker_bench.figures import Figure, milliseconds
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def measure(address: str, certs: Path, cli: Path, rounds: int) -> list[Figure]:
     """Measures in turns, and compares the medians.
 
     Args:
-        address: The daemon's; it should have run a few jobs.
+        address: The daemon's; it is given ten jobs to list.
         certs: Folder of the development certificates.
         cli: The single-file worker-cli, run by this very interpreter.
         rounds: How many times each.
@@ -41,6 +42,9 @@ def measure(address: str, certs: Path, cli: Path, rounds: int) -> list[Figure]:
     bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sorted(site_packages))}
     plain = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     options = [f"--address={address}", *(f"--{name}={certs / file}" for name, file in _FILES.items())]
+    with connect(address, certs) as client:
+        for _ in range(10):
+            client.finish(client.start(["/bin/true"]))
     listing, importing = [], []
     for _ in range(rounds):
         importing.append(_wall_time([sys.executable, "-SPc", "import grpc"], bare))
@@ -48,4 +52,4 @@ def measure(address: str, certs: Path, cli: Path, rounds: int) -> list[Figure]:
     value, limit = statistics.median(listing), statistics.median(importing)
     ratio = value / limit
     beside = f"python -c 'import grpc': {milliseconds(limit)}"
-    return [Figure("worker-cli list", milliseconds(value), beside, ratio, f"≤ {_TARGET}", ratio <= _TARGET)]
+    return [Figure("worker-cli list, 10 jobs", milliseconds(value), beside, ratio, f"≤ {_TARGET}", ratio <= _TARGET)]
