@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import struct
 from typing import TYPE_CHECKING, final
 
+from jobworker.worker.errors import ResourceExhaustedError
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
@@ -32,11 +34,26 @@ the write itself (docs/performance.md).
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+# inotify(7) gives these two meanings of its own.
+_EXHAUSTED = {
+    errno.EMFILE: (
+        "inotify instances or file descriptors",
+        "raise the host's limit (fs.inotify.max_user_instances) or the worker's (ulimit -n)",
+    ),
+    errno.ENOSPC: (
+        "inotify watches",
+        "wait for follows to end, or raise the host's limit (fs.inotify.max_user_watches)",
+    ),
+}
+
+
 def _check(result: int, path: str) -> int:
     """Returns what a call returned, or raises what its errno means."""
     if result >= 0:
         return result
     error = ctypes.get_errno()
+    if error in _EXHAUSTED:
+        raise ResourceExhaustedError(*_EXHAUSTED[error])
     raise exhausted(error) or OSError(error, os.strerror(error), path)
 
 
