@@ -52,10 +52,10 @@ class LogReaders:
             size = log.size() if end is None else end
             if offset > size:
                 raise OffsetOutOfRangeError(offset, size)
-            if follow:
-                news = await stack.enter_async_context(self._following(job.id, stream))
-            else:
+            if not follow:
                 end = size
+            elif end is None:
+                news = await stack.enter_async_context(self._following(job.id, stream))
             while True:
                 # Known before each read, so that nothing is read beyond it: what left the job's process group may write
                 # on. News can't tell, since a slow reader may lose it.
