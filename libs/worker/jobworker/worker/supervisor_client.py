@@ -147,10 +147,16 @@ class SupervisorClient:
 
 
 async def _exit_of(pid: int) -> None:
-    """Waits until a child has exited; it stays a zombie, for its Popen to reap."""
+    """Waits until a child has exited; it stays a zombie, for its Popen to reap.
+
+    Without a descriptor to spare it doesn't wait: reaping does, though in the event loop's way.
+    """
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
-    descriptor = os.pidfd_open(pid)
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
     try:
         loop.add_reader(descriptor, exited.set)
         await exited.wait()
