@@ -21,6 +21,7 @@ from jobworker.cli.options import parse
 from jobworker.cli.outage import PATIENCE
 from jobworker.cli.output import Output
 from jobworker.v1 import job_worker_pb2 as pb
+from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,8 @@ def read_with(client: list[str], clock: Clock) -> Result:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         reader = None
         try:
-            with connect(options) as service:
+            with connect(options) as channel:
+                service = JobWorkerServiceStub(channel)
                 reader = LogReader(service, options, Output(out.fileno()), Output(err.fileno()), clock)
                 reader.run()
             code, message = 0, ""

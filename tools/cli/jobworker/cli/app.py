@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobworker.cli.options import Options
+    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
-    Verb = Callable[[Options, Output, Output], None]
+    Verb = Callable[[JobWorkerServiceStub, Options, Output, Output], None]
 
 _INTERRUPTED = 130
 
@@ -40,7 +41,7 @@ def main(words: Sequence[str], out: Output | None = None, err: Output | None = N
     out, err = out or Output(STDOUT), err or Output(STDERR)
     try:
         options = command_line.parse(words, _typed_in())
-        _verb(options)(options, out, err)
+        _run(options, out, err)
     except CliError as error:
         err.say(printable(str(error)))
         return error.exit_code
@@ -54,16 +55,22 @@ def _typed_in() -> str:
     return os.environ.get("BUILD_WORKING_DIRECTORY", "")
 
 
-def _verb(options: Options) -> Verb:
+def _run(options: Options, out: Output, err: Output) -> None:
+    """Calls the service; what the verb needs is imported while the handshake goes on."""
     process.hold_standard_streams()
     process.set_grpc_up(debug=options.debug)
     with process.quick_imports():
-        verb = _imported(options)
+        from jobworker.cli.connection import connect
     _set_log_up(debug=options.debug)
-    return verb
+    with connect(options) as channel:
+        with process.quick_imports():
+            from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
+
+            verb = _verb(options)
+        verb(JobWorkerServiceStub(channel), options, out, err)
 
 
-def _imported(options: Options) -> Verb:
+def _verb(options: Options) -> Verb:
     match options.verb:
         case "start":
             from jobworker.cli import start

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 import grpc
 
 from jobworker.cli import address, certificates, errors
-from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +51,8 @@ _CHANNEL_OPTIONS = (
 
 
 @contextlib.contextmanager
-def connect(options: Options) -> Iterator[JobWorkerServiceStub]:
-    """Gives the service's stub, over mutual TLS, until the context is left.
+def connect(options: Options) -> Iterator[grpc.Channel]:
+    """Gives a channel over mutual TLS, which begins to connect at once, until the context is left.
 
     Raises:
         CliError: an option or a file is wrong, or a call in the context failed.
@@ -64,11 +63,17 @@ def connect(options: Options) -> Iterator[JobWorkerServiceStub]:
     credentials = grpc.ssl_channel_credentials(files.ca, files.key, files.cert)
     with grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS) as channel:
         began = time.monotonic()
+        channel.subscribe(_ignore, try_to_connect=True)
+        channel.unsubscribe(_ignore)
         try:
-            yield JobWorkerServiceStub(channel)
+            yield channel
             _LOGGER.debug("done after %.1f ms", 1000 * (time.monotonic() - began))
         except grpc.RpcError as error:
             raise explain(error, options) from error
+
+
+def _ignore(state: grpc.ChannelConnectivity) -> None:
+    """Takes news of a channel that was only asked to connect."""
 
 
 def explain(error: grpc.RpcError, options: Options) -> errors.CliError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import grpc
 
 from jobworker.cli import errors
-from jobworker.cli.connection import code_of, connect, details_of
+from jobworker.cli.connection import code_of, details_of
 from jobworker.cli.outage import PATIENCE, Outage
 from jobworker.cli.quoting import printable
 from jobworker.v1 import job_worker_pb2 as pb
@@ -26,15 +26,14 @@ _LOGGER = logging.getLogger(__name__)
 _STREAMS = {"stdout": pb.LOG_STREAM_STDOUT, "stderr": pb.LOG_STREAM_STDERR}
 
 
-def run(options: Options, out: Output, err: Output) -> None:
+def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Output) -> None:
     """Writes the output that the options name, from its first byte, and follows it unless told not to.
 
     Raises:
         CliError: it could not be read or written to its end.
     """
     out.die_with_reader()
-    with connect(options) as service:
-        LogReader(service, options, out, err).run()
+    LogReader(service, options, out, err).run()
 
 
 class Clock(NamedTuple):
