@@ -1,0 +1,301 @@
+"""When the host or a limit has no more of something, a clear error says what, and the worker recovers.
+
+What binds a whole process, user or file system is tried in a process of its own, and skipped where that is not granted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobworker.worker import Job, ResourceExhaustedError, Worker
+from jobworker_testing import children_of
+from worker_support import footprint, leaves_nothing, library_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+UNPRIVILEGED = 65534
+PROLOGUE = """
+import asyncio, os, resource, sys
+from textwrap import dedent
+from jobworker.worker import *
+from jobworker_testing import children_of
+from worker_support import leaves_nothing, python, read_all, read_lines, read_now, sh
+
+async def exhausts(awaitable):
+    try:
+        await awaitable
+    except ResourceExhaustedError as error:
+        return error.resource
+    raise AssertionError("nothing ran out")
+
+def limit(kind, soft, pid=0):
+    resource.prlimit(pid, kind, (soft, resource.prlimit(pid, kind)[1]))
+
+async def lives(worker):
+    assert (await worker.wait((await worker.start(["true"])).id)).exit_code == 0
+"""
+
+
+def run(source: str, *arguments: str, under: Sequence[str] = ()) -> None:
+    """Runs the body of an async function in a process of its own, which must end well and say nothing.
+
+    Args:
+        source: The body.
+        arguments: What it finds in `sys.argv[1:]`.
+        under: A command that runs the process in an environment of its own.
+    """
+    program = f"{PROLOGUE}\nasync def main():\n{indent(source, '    ')}\n\nasyncio.run(main())"
+    command = [*under, sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, env=library_environment(), capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout + ended.stderr == ""
+
+
+def granted(*under: str) -> tuple[str, ...]:
+    """Returns a command that runs others in an environment of their own; skips the test where that is refused."""
+    try:
+        tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"{under[0]} is not to be had here: {error}")
+    if tried.returncode:
+        pytest.skip(f"not granted here: {' '.join(under)}: {tried.stderr.strip()}")
+    return under
+
+
+def as_another_user() -> tuple[str, ...]:
+    """Returns a command that runs others as a user whom limits bind, who may read what this one may."""
+    if os.geteuid() != 0:
+        return ()
+    user = f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"
+    capabilities = "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"
+    return granted("setpriv", *user, *capabilities)
+
+
+async def test_a_supervisor_out_of_descriptors_refuses_and_recovers(tmp_path: Path) -> None:
+    """Whichever of a start's descriptors is the one too many, nothing is left of the attempt."""
+    async with leaves_nothing(), Worker(state_dir=tmp_path / "state") as worker:
+        (supervisor,) = children_of(os.getpid())
+        old = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        before, refusals = footprint(), list[str]()
+        for limit in range(3, 64):
+            resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (limit, old[1]))
+            (result,) = await asyncio.gather(worker.start(["true"]), return_exceptions=True)
+            if not isinstance(result, ResourceExhaustedError):
+                break
+            refusals.append(result.resource)
+            assert list((tmp_path / "state" / "logs").iterdir()) == []
+            assert footprint() == before
+        assert refusals == ["file descriptors"] * max(2, len(refusals))
+        assert isinstance(result, Job)
+        assert (await worker.wait(result.id)).exit_code == 0
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, old)
+
+
+def test_a_worker_out_of_descriptors_recovers() -> None:
+    """Readers get a clear error; jobs start and end all the same, since their descriptors are the supervisor's."""
+    run(
+        """
+async with leaves_nothing(), Worker() as worker:
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    job = await worker.start(sh("echo ready; exec sleep 1000"))
+    await read_lines(worker, job.id)
+    follower = worker.read_logs(job.id, "stdout", follow=True)
+    assert await anext(follower) == b"ready\\n"
+    limit(resource.RLIMIT_NOFILE, 3)
+    assert await exhausts(read_now(worker, job.id)) == "file descriptors"
+    assert await exhausts(read_all(worker, job.id)) == "file descriptors"
+    await lives(worker)
+    assert (await worker.stop(job.id)).state is JobState.STOPPED
+    assert [chunk async for chunk in follower] == []
+    limit(resource.RLIMIT_NOFILE, old)
+    assert await read_all(worker, job.id) == b"ready\\n"
+"""
+    )
+
+
+def test_an_opening_out_of_descriptors_leaves_nothing() -> None:
+    """At whichever step of it they run out; one more step gets one further, up to a worker that works."""
+    run(
+        """
+async def opens(number):
+    limit(resource.RLIMIT_NOFILE, number)
+    try:
+        async with Worker() as worker:
+            limit(resource.RLIMIT_NOFILE, old)
+            await lives(worker)
+    except ResourceExhaustedError as error:
+        assert "file descriptors" in error.resource, error
+        return False
+    finally:
+        limit(resource.RLIMIT_NOFILE, old)
+    return True
+
+old = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+async with leaves_nothing():
+    opened = [await opens(number) for number in range(6, 32)]
+    assert opened == sorted(opened)
+    assert opened[-1] and opened.count(False) > 4, opened
+"""
+    )
+
+
+def test_a_worker_closes_though_it_is_out_of_descriptors() -> None:
+    """Its end needs none that it hasn't got."""
+    run(
+        """
+old = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+async with leaves_nothing():
+    async with Worker() as worker:
+        await worker.start(["sleep", "1000"])
+        limit(resource.RLIMIT_NOFILE, 3)
+    limit(resource.RLIMIT_NOFILE, old)
+"""
+    )
+
+
+def test_out_of_processes_a_start_is_refused_and_the_worker_recovers() -> None:
+    """The limit binds the supervisor's user, but for root."""
+    run(
+        """
+async with leaves_nothing():
+    async with Worker() as worker:
+        (supervisor,) = children_of(os.getpid())
+        old = resource.prlimit(supervisor, resource.RLIMIT_NPROC)[0]
+        await lives(worker)
+        limit(resource.RLIMIT_NPROC, 1, supervisor)
+        assert await exhausts(worker.start(["true"])) == "processes"
+        assert len((await worker.list()).jobs) == 1
+        limit(resource.RLIMIT_NPROC, old, supervisor)
+        await lives(worker)
+    limit(resource.RLIMIT_NPROC, 1)
+    assert await exhausts(Worker().__aenter__()) == "processes"
+    limit(resource.RLIMIT_NPROC, old)
+""",
+        under=as_another_user(),
+    )
+
+
+def as_root_of_a_user_namespace() -> tuple[str, ...]:
+    """Returns a command that runs others where they may lower limits that bind a user."""
+    user_namespace = "unshare", "--user", "--map-root-user"
+    granted(*user_namespace, "sh", "-c", "echo 8 > /proc/sys/user/max_inotify_watches")
+    return user_namespace
+
+
+def test_out_of_inotify_watches_a_follow_is_refused() -> None:
+    """The error names the limit; all that needs no watch goes on, and follows do once it is raised."""
+    run(
+        """
+def allow(what, count):
+    with open(f"/proc/sys/user/max_inotify_{what}", "w") as file:
+        file.write(str(count))
+
+allow("instances", 0)
+assert "inotify instances" in await exhausts(Worker().__aenter__())
+allow("instances", 8)
+async with leaves_nothing(), Worker() as worker:
+    job = await worker.start(sh("echo ready; exec sleep 1000"))
+    await read_lines(worker, job.id)
+    allow("watches", 0)
+    assert await exhausts(read_all(worker, job.id)) == "inotify watches"
+    assert await read_now(worker, job.id) == b"ready\\n"
+    ended = await worker.stop(job.id)
+    assert await read_all(worker, job.id) == b"ready\\n"
+    allow("watches", 8)
+    job = await worker.start(["echo", "again"])
+    assert await read_all(worker, job.id) == b"again\\n"
+""",
+        under=as_root_of_a_user_namespace(),
+    )
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """Where a small file system is mounted."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    return directory
+
+
+def on_a_small_disk(directory: Path, options: str) -> tuple[str, ...]:
+    """Returns a command that runs others where a directory is a file system of its own."""
+    mount = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    return granted("unshare", *user, "--mount", "sh", "-c", mount, "sh", options, str(directory))
+
+
+def test_a_full_disk_is_the_writing_jobs_affair(disk: Path) -> None:
+    """The job sees ENOSPC; other jobs, readers and starts go on, and writing does once there is room."""
+    run(
+        """
+write = '''
+import sys
+try:
+    while True:
+        sys.stdout.buffer.raw.write(bytes(65536))
+except OSError as error:
+    sys.exit(error.errno)
+'''
+async with leaves_nothing(), Worker(state_dir=sys.argv[1]) as worker:
+    other = await worker.start(sh("echo ready; exec sleep 1000"))
+    await read_lines(worker, other.id)
+    full = await worker.wait((await worker.start(python(dedent(write)))).id)
+    assert full.exit_code == 28, full
+    assert 0 < full.stdout_bytes <= 1 << 20
+    assert len(await read_all(worker, full.id)) == full.stdout_bytes
+    assert await read_now(worker, other.id) == b"ready\\n"
+    assert (await worker.get(other.id)).state is JobState.RUNNING
+    await lives(worker)
+    job = await worker.start(["echo", "hi"])
+    assert (await worker.wait(job.id)).exit_code != 0
+    os.truncate(f"{sys.argv[1]}/logs/{full.id}.stdout", 0)
+    job = await worker.start(["echo", "hi"])
+    assert await read_all(worker, job.id) == b"hi\\n"
+""",
+        str(disk),
+        under=on_a_small_disk(disk, "size=1m"),
+    )
+
+
+def test_a_disk_without_room_for_a_log_refuses_starts(disk: Path) -> None:
+    """Whether it is the first or the second log, nothing is left of the attempt; and the worker recovers."""
+    run(
+        """
+async with leaves_nothing(), Worker(state_dir=sys.argv[1]) as worker:
+    logs = sys.argv[1] + "/logs"
+    while True:
+        before = sorted(os.listdir(logs))
+        try:
+            await lives(worker)
+        except ResourceExhaustedError as error:
+            assert error.resource == "disk space"
+            assert sorted(os.listdir(logs)) == before
+            break
+    os.unlink(f"{logs}/{before[0]}")
+    assert await exhausts(worker.start(["true"])) == "disk space"
+    assert sorted(os.listdir(logs)) == before[1:]
+    os.unlink(f"{logs}/{before[1]}")
+    await lives(worker)
+""",
+        str(disk),
+        under=on_a_small_disk(disk, "nr_inodes=16"),
+    )
+
+
+def test_a_disk_without_room_for_the_state_directory_is_said(disk: Path) -> None:
+    """Before anything is started."""
+    run(
+        'assert await exhausts(Worker(state_dir=sys.argv[1] + "/a/b").__aenter__()) == "disk space"',
+        str(disk),
+        under=on_a_small_disk(disk, "nr_inodes=2"),
+    )
