@@ -13,39 +13,43 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docopt
 
 from jobworker_bench import follow, jobs, memory, startup
 from jobworker_bench.figures import Figure, table
-from jobworker_testing import DaemonProcess
+from jobworker_testing import logging_daemon
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 _ROOT = Path(__file__).absolute().parents[1]
 _CERTS = _ROOT / "certs"
+_DAEMON_FILES = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
 
 
-def _daemon(state_dir: Path) -> DaemonProcess:
-    return DaemonProcess(
+def _daemon(scratch: Path) -> AbstractContextManager[tuple[str, int]]:
+    scratch.mkdir()
+    return logging_daemon(
         [str(_ROOT / "services/daemon/worker-daemon")],
         *(f"--{option}={_CERTS / file}" for option, file in _DAEMON_FILES.items()),
-        f"--state-dir={state_dir}",
+        f"--state-dir={scratch}",
+        log=scratch / "log",
     )
-
-
-_DAEMON_FILES = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
 
 
 def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
     size = (32 if quick else 1024) << 20
     figures: list[Figure] = []
-    with _daemon(scratch / "jobs") as daemon:
-        figures += jobs.measure(daemon.address, _CERTS, 80 if quick else 1600)
-    with _daemon(scratch / "follow") as daemon:
-        figures += startup.measure(daemon.address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
-        figures += follow.throughput(daemon.address, _CERTS, size, scratch)
-        figures += follow.delay(daemon.address, _CERTS, 50 if quick else 500)
-    with _daemon(scratch / "memory") as daemon:
-        figures += memory.measure(daemon.address, _CERTS, daemon.pid, size)
+    with _daemon(scratch / "jobs") as (address, _):
+        figures += jobs.measure(address, _CERTS, 80 if quick else 1600)
+    with _daemon(scratch / "follow") as (address, _):
+        figures += startup.measure(address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
+        figures += follow.throughput(address, _CERTS, size, scratch)
+        figures += follow.delay(address, _CERTS, 50 if quick else 500)
+    with _daemon(scratch / "memory") as (address, pid):
+        figures += memory.measure(address, _CERTS, pid, size)
     return figures
 
 

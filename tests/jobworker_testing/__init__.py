@@ -1,6 +1,14 @@
 """What tests, the demo and the benchmark share: a real daemon as a process of its own, and a look at processes."""
 
-from jobworker_testing.daemon_process import DaemonDiedError, DaemonProcess
+from jobworker_testing.daemon_process import DaemonDiedError, DaemonProcess, logging_daemon
 from jobworker_testing.processes import ProcessHandle, children_of, open_files, resident_bytes
 
-__all__ = ["DaemonDiedError", "DaemonProcess", "ProcessHandle", "children_of", "open_files", "resident_bytes"]
+__all__ = [
+    "DaemonDiedError",
+    "DaemonProcess",
+    "ProcessHandle",
+    "children_of",
+    "logging_daemon",
+    "open_files",
+    "resident_bytes",
+]

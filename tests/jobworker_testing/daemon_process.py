@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import queue
 import re
+import select
 import signal
+import socket
 import subprocess
+import tempfile
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -111,3 +116,52 @@ class DaemonProcess:
             self.lines.append(line)
             self._fresh.put(line)
         self._fresh.put(None)
+
+
+@contextmanager
+def logging_daemon(program: Sequence[str], *options: str, log: Path) -> Iterator[tuple[str, int]]:
+    """Runs a daemon whose log goes to a file, as a service's does, so that nobody has to read along.
+
+    Args:
+        program: The command to run it with.
+        *options: Further options; the address is set already.
+        log: The file; it is overwritten.
+
+    Yields:
+        Where it listens, host:port, and its process id.
+
+    Raises:
+        DaemonDiedError: If it ends before it is ready.
+    """
+    command = [*program, "--address=127.0.0.1:0", *options]
+    with log.open("wb") as stderr, _notifications() as (notifications, variable):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env={**os.environ, **variable})
+        try:
+            _wait_until_ready(process, notifications, log)
+            ready = _READY.search(log.read_text())
+            yield ready[1] if ready else "", process.pid
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
+def _notifications() -> Iterator[tuple[socket.socket, dict[str, str]]]:
+    """Gives a socket for sd_notify, and the variable that names it."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifications,
+    ):
+        path = f"{directory}/notify"
+        notifications.bind(path)
+        yield notifications, {"NOTIFY_SOCKET": path}
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], notifications: socket.socket, log: Path) -> None:
+    ended = os.pidfd_open(process.pid)
+    try:
+        readable, _, _ = select.select([notifications.fileno(), ended], [], [])
+    finally:
+        os.close(ended)
+    if notifications.fileno() not in readable or b"READY=1" not in notifications.recv(1024):
+        raise DaemonDiedError(f"{process.args!r}: not ready:\n{log.read_text()}")
