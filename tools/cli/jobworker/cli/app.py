@@ -56,17 +56,15 @@ def _typed_in() -> str:
 
 
 def _run(options: Options, out: Output, err: Output) -> None:
-    """Calls the service; what the verb needs is imported while the handshake goes on."""
     process.hold_standard_streams()
     process.set_grpc_up(debug=options.debug)
     with process.quick_imports():
         from jobworker.cli.connection import connect
+        from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
+
+        verb = _verb(options)
     _set_log_up(debug=options.debug)
     with connect(options) as channel:
-        with process.quick_imports():
-            from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
-
-            verb = _verb(options)
         verb(JobWorkerServiceStub(channel), options, out, err)
 
 

@@ -52,7 +52,7 @@ _CHANNEL_OPTIONS = (
 
 @contextlib.contextmanager
 def connect(options: Options) -> Iterator[grpc.Channel]:
-    """Gives a channel over mutual TLS, which begins to connect at once, until the context is left.
+    """Gives a channel over mutual TLS, which connects with its first call, until the context is left.
 
     Raises:
         CliError: an option or a file is wrong, or a call in the context failed.
@@ -63,17 +63,11 @@ def connect(options: Options) -> Iterator[grpc.Channel]:
     credentials = grpc.ssl_channel_credentials(files.ca, files.key, files.cert)
     with grpc.secure_channel(target, credentials, _CHANNEL_OPTIONS) as channel:
         began = time.monotonic()
-        channel.subscribe(_ignore, try_to_connect=True)
-        channel.unsubscribe(_ignore)
         try:
             yield channel
             _LOGGER.debug("done after %.1f ms", 1000 * (time.monotonic() - began))
         except grpc.RpcError as error:
             raise explain(error, options) from error
-
-
-def _ignore(state: grpc.ChannelConnectivity) -> None:
-    """Takes news of a channel that was only asked to connect."""
 
 
 def explain(error: grpc.RpcError, options: Options) -> errors.CliError:
