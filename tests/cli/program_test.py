@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,9 @@ def test_a_full_disk_is_told(client: list[str]) -> None:
 def test_a_closed_stdout_is_told(client: list[str]) -> None:
     """Where stdout is closed, nothing else takes its number, least of all the connection."""
     script = 'exec "$0" "$@" >&-'
-    done = subprocess.run(["sh", "-c", script, PROGRAM, *client, "list"], stderr=subprocess.PIPE, check=False)
+    # As one file: Bazel's launcher of the other form needs a stdout itself.
+    command = [sys.executable, "-IS", os.environ["WORKER_CLI_PYZ"], *client, "list"]
+    done = subprocess.run(["sh", "-c", script, *command], stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (1, b"worker-cli: cannot write the output: Bad file descriptor\n")
 
 
