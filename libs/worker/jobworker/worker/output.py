@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jobworker.worker.inotify import Inotify
     from jobworker.worker.job import StreamName
 
-CHUNK_BYTES = 256 << 10
+CHUNK_BYTES = 512 << 10
 """The most that one read returns: larger chunks made no follower faster (docs/performance.md)."""
 
 # One buffer for all readers of this thread: each read is copied out of it before anybody else can run.

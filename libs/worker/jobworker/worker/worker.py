@@ -203,7 +203,7 @@ class Worker:
     async def read_logs(
         self, job_id: str, stream: StreamName, *, offset: int = 0, follow: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """Yields what a job has written to a stream, exact to the byte, in chunks of up to 256 KiB.
+        """Yields what a job has written to a stream, exact to the byte, in chunks of up to 512 KiB.
 
         Args:
             job_id: The job.
