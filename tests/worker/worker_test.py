@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import signal
 from datetime import UTC, datetime
@@ -34,16 +35,19 @@ UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-class SlowStore:
-    """A job store whose answers can be held up, as a disk's can."""
+class FaultyStore:
+    """A job store whose answers can be held up, or fail, as a disk's can."""
 
     def __init__(self) -> None:
         self._kept = MemoryJobStore()
         self.free = asyncio.Event()
         self.free.set()
+        self.full = False
 
     async def add(self, job: Job) -> None:
         """See `JobStore.add`."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "no space for a job")
         await self._kept.add(job)
 
     async def replace(self, job: Job) -> None:
@@ -223,7 +227,7 @@ async def test_a_store_may_be_given_and_outlives_the_worker() -> None:
 async def test_calls_held_up_by_the_store_while_the_worker_closes() -> None:
     """A start that comes through too late is told so, and a stop finds its job stopped."""
     async with leaves_nothing():
-        store = SlowStore()
+        store = FaultyStore()
         async with Worker(store=store) as worker:
             job = await worker.start(["sleep", "1000"])
             store.free.clear()
@@ -234,6 +238,20 @@ async def test_calls_held_up_by_the_store_while_the_worker_closes() -> None:
         start, stop = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(start, WorkerClosedError)
     assert isinstance(stop, WorkerClosedError) or (isinstance(stop, Job) and stop.state is JobState.STOPPED)
+
+
+async def test_a_store_that_fails_ends_the_worker() -> None:
+    """Its error comes out, the job that could not be kept is killed, and who waits for the start is told."""
+    store = FaultyStore()
+    store.full = True
+    async with leaves_nothing():
+        with pytest.raises(OSError, match="no space for a job"):  # noqa: PT012 - a whole `async with`
+            async with Worker(store=store) as worker:
+                start = asyncio.ensure_future(worker.start(["sleep", "1000"]))
+                await asyncio.get_running_loop().create_future()
+        async with asyncio.timeout(9):
+            with pytest.raises(WorkerClosedError):
+                await start
 
 
 def mode(path: Path) -> str:

@@ -253,18 +253,21 @@ class Worker:
         return after
 
     async def _handle_events(self) -> None:
-        async for event in self._supervisor.events():
-            match event:
-                case Started():
-                    job = await self._starts.started(event)
-                    self.bus.publish(output_channel(job.id), StateChanged(job))
-                case Refused():
-                    self._starts.refused(event)
-                case ExitedEvent():
-                    await self._end(event)
-        # A start that was not answered may have happened all the same.
-        left = [*(job.id for job in await self._store.running()), *self._starts.pending()]
-        self._starts.fail_all(WorkerClosedError())
+        try:
+            async for event in self._supervisor.events():
+                match event:
+                    case Started():
+                        job = await self._starts.started(event)
+                        self.bus.publish(output_channel(job.id), StateChanged(job))
+                    case Refused():
+                        self._starts.refused(event)
+                    case ExitedEvent():
+                        await self._end(event)
+            # A start that was not answered may have happened all the same.
+            left = [*(job.id for job in await self._store.running()), *self._starts.pending()]
+        finally:
+            # Also if the job store failed: nobody else would answer them.
+            self._starts.fail_all(WorkerClosedError())
         if self._open or left:
             killed = await asyncio.to_thread(kill_marked, left)
             raise SupervisorError(f"the supervisor died; {killed} processes of its {len(left)} jobs were killed")
