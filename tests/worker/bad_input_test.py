@@ -225,7 +225,8 @@ async def test_a_state_directory_that_vanishes_fails_starts_alone(tmp_path: Path
     """The worker stays up, runs what runs, and recovers once it is back."""
     logs = tmp_path / "state" / "logs"
     async with leaves_nothing(), Worker(state_dir=tmp_path / "state") as worker:
-        running = await worker.start(["sleep", "1000"])
+        running = await worker.start(sh("echo ready; exec sleep 1000"))
+        await read_lines(worker, running.id)
         logs.rename(tmp_path / "elsewhere")
         with pytest.raises(SupervisorError, match="can't create an output log: No such file"):
             await worker.start(["true"])

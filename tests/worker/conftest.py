@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the test's temporary files go, so that any left behind are seen; and the mark for its processes."""
+    """Where the test's temporary files go, so that any left behind are seen; with a mark for its processes."""
     directory = tmp_path / "tmp"
     directory.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
     monkeypatch.setenv(*MARK.split("="))
+    # Where everybody may look: a folder on the way that this user may not search makes a missing program a forbidden one.
+    monkeypatch.setenv("PATH", os.defpath)
     return directory
 
 
