@@ -25,7 +25,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
     monkeypatch.setenv(*MARK.split("="))
-    # Where everybody may look: a folder on the way that this user may not search makes a missing program a forbidden one.
+    # Where everybody may look: in a folder that this user may not search, a missing program is a forbidden one.
     monkeypatch.setenv("PATH", os.defpath)
     return directory
 
