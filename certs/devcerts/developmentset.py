@@ -25,7 +25,7 @@ _YEARS = 25
 
 _ROLES_TOML = """\
 # Which client certificate has which role, by its SHA-256 fingerprint:
-#   openssl x509 -in certs/client-cert.pem -noout -fingerprint -sha256
+#   openssl x509 -in client-cert.pem -noout -fingerprint -sha256
 
 # FULL may do everything: start and stop jobs, query and list them, read logs.
 FULL = [

@@ -81,7 +81,7 @@ def test_a_broken_read_goes_on_at_its_offset(service: ScriptedService, client: l
     assert (result.code, result.out) == (0, b"onetwo")
     assert [request.offset for request in service.requests if isinstance(request, pb.ReadLogsRequest)] == [0, 3, 3]
     assert result.err.count("\n") == 1
-    assert result.err.endswith(" at byte 3 (the server is going away); reconnecting\n")
+    assert result.err.endswith(" at byte 3 (the server is going away); reconnecting for up to 60 s, Ctrl-C ends it\n")
 
 
 def test_each_outage_is_told(service: ScriptedService, client: list[str]) -> None:

@@ -64,4 +64,6 @@ def prepare(state_dir: Path) -> Path:
 
 
 def _error(directory: Path | str, error: OSError) -> WorkerError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return StateDirectoryError(directory, "it, or a folder above it, is no directory")
     return exhausted(error.errno or 0) or StateDirectoryError(directory, error.strerror or str(error))

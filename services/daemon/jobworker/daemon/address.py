@@ -43,7 +43,7 @@ def parse_address(address: str) -> tuple[str, int]:
     match = _FORM.fullmatch(address)
     if match is None or int(match["port"]) > _MAX_PORT:
         raise ConfigurationError(
-            f"can't listen on {address!r}; give host:port, such as 127.0.0.1:8080 or [::1]:8080 (--address)"
+            f"can't listen on {address!r}; give host:port with a port up to 65535, such as 127.0.0.1:8080 (--address)"
         )
     return match["v6"] or match["host"], int(match["port"])
 

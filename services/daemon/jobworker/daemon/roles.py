@@ -55,7 +55,7 @@ def parse_roles(text: str) -> RoleTable:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"not TOML: {error}") from None
+        raise ConfigurationError(f'not TOML: {error}; write FULL = ["…"] and LOG = ["…"]') from None
     roles: dict[str, Role] = {}
     for role, fingerprint in _entries(document):
         roles[fingerprint] = max(role, roles.get(fingerprint, role))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobworker.cli.errors import WrongUsageError
 
-_EXPECTED = "give host:port, such as localhost:8080, 10.0.0.7:8080 or [::1]:8080"
+_EXPECTED = "give host:port with a port up to 65535, such as localhost:8080, 10.0.0.7:8080 or [::1]:8080"
 _HIGHEST_PORT = 65535
 
 

@@ -155,7 +155,10 @@ class LogReader:
             )
         if first:
             self._err.say(
-                printable(f"lost {self._options.address} at byte {self.offset} ({self._broken}); reconnecting")
+                printable(
+                    f"lost {self._options.address} at byte {self.offset} ({self._broken}); "
+                    f"reconnecting for up to {PATIENCE:.0f} s, Ctrl-C ends it"
+                )
             )
         _LOGGER.debug("next attempt in %.2f s", pause)
         self._clock.wait(pause)
