@@ -46,7 +46,7 @@ def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
         figures += jobs.measure(address, _CERTS, 80 if quick else 1600)
     with _daemon(scratch / "follow") as (address, _):
         figures += startup.measure(address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
-        figures += follow.throughput(address, _CERTS, size, scratch)
+        figures += follow.throughput(address, _CERTS, size, scratch / "follow")
         figures += follow.delay(address, _CERTS, 50 if quick else 500)
     with _daemon(scratch / "memory") as (address, pid):
         figures += memory.measure(address, _CERTS, pid, size)

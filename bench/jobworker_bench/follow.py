@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
@@ -37,22 +38,24 @@ def _follow_rate(client: Client, job_id: str, size: int) -> float:
     return size / duration
 
 
-def throughput(address: str, certs: Path, size: int, scratch: Path) -> list[Figure]:
+def throughput(address: str, certs: Path, size: int, state_dir: Path) -> list[Figure]:
     """Measures following an output while it is written, reading it when it is finished, and the bare socket.
 
     Args:
         address: The daemon's.
         certs: Folder of the development certificates.
         size: Of the output, in bytes; a multiple of 64 KiB.
-        scratch: A folder for the file that the bare socket sends.
+        state_dir: The daemon's; the file that the bare socket sends lies there too.
 
     Raises:
         RuntimeError: If not every byte came.
     """
-    file = scratch / "bare"
+    file = state_dir / "bare"
     with file.open("wb") as target:
         for _ in range(size // _BLOCK):
             target.write(bytes(_BLOCK))
+        target.flush()
+        os.fsync(target.fileno())
     followed, read, bare = [], [], []
     with connect(address, certs) as client:
         for _ in range(_ROUNDS):
@@ -60,6 +63,9 @@ def throughput(address: str, certs: Path, size: int, scratch: Path) -> list[Figu
             job_id = client.start(["dd", "if=/dev/zero", f"bs={_BLOCK}", f"count={size // _BLOCK}", "status=none"])
             followed.append(_follow_rate(client, job_id, size))
             read.append(_follow_rate(client, job_id, size))
+            # Nor must the next round pay for writing this one's output back to the disk.
+            for log in state_dir.glob(f"logs/{job_id}.*"):
+                log.unlink()
     file.unlink()
     return [
         _figure(f"follow {size >> 20} MiB as it is written", followed, bare, 0.6),
