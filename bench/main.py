@@ -19,22 +19,20 @@ import docopt
 
 from jobworker_bench import follow, jobs, memory, startup
 from jobworker_bench.figures import Figure, table
-from jobworker_testing import logging_daemon
+from jobworker_testing import daemon_options, logging_daemon
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _ROOT = Path(__file__).absolute().parents[1]
 _CERTS = _ROOT / "certs"
-_DAEMON_FILES = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
 
 
 def _daemon(scratch: Path) -> AbstractContextManager[tuple[str, int]]:
     scratch.mkdir()
     return logging_daemon(
         [str(_ROOT / "services/daemon/worker-daemon")],
-        *(f"--{option}={_CERTS / file}" for option, file in _DAEMON_FILES.items()),
-        f"--state-dir={scratch}",
+        *daemon_options(_CERTS, state_dir=str(scratch)),
         log=scratch / "log",
     )
 

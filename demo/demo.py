@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jobworker_testing import DaemonProcess
+from jobworker_testing import DaemonProcess, client_options, daemon_options
 
 _ROOT = Path(__file__).absolute().parents[1]
 _CERTS = _ROOT / "certs"
@@ -29,12 +29,7 @@ class _Shell:
     """Runs worker-cli against one daemon, showing what is typed."""
 
     def __init__(self, address: str) -> None:
-        self._options = [
-            f"--address={address}",
-            f"--cert={_CERTS / 'client-cert.pem'}",
-            f"--key={_CERTS / 'client-key.pem'}",
-            f"--ca={_CERTS / 'ca-cert.pem'}",
-        ]
+        self._options = [f"--address={address}", *client_options(_CERTS)]
         self._address = address
 
     def run(self, *words: str) -> str:
@@ -78,12 +73,10 @@ def main() -> None:
         DaemonDiedError: If the daemon does not start.
         subprocess.CalledProcessError: If a command fails.
     """
-    files = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
-    options = [f"--{option}={_CERTS / file}" for option, file in files.items()]
     with tempfile.TemporaryDirectory(prefix="jobworker-demo-") as state_dir:
         _say("The daemon starts; it listens on the loopback alone, for TLS 1.3 with client certificates.")
         print("$ worker-daemon --address=127.0.0.1:0", flush=True)
-        with DaemonProcess([str(_DAEMON)], *options, f"--state-dir={state_dir}") as daemon:
+        with DaemonProcess([str(_DAEMON)], *daemon_options(_CERTS, state_dir=state_dir)) as daemon:
             print(daemon.lines[-1], end="", flush=True)
             _show(_Shell(daemon.address))
             _say("The daemon is told to end (SIGTERM), and leaves nothing behind.")

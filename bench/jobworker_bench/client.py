@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+import jobworker_testing as testing
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
 
@@ -67,12 +68,6 @@ class Client:
 @contextmanager
 def connect(address: str, certs: Path) -> Iterator[Client]:
     """Connects to a daemon with the development certificate `client`."""
-    credentials = grpc.ssl_channel_credentials(
-        (certs / "ca-cert.pem").read_bytes(),
-        (certs / "client-key.pem").read_bytes(),
-        (certs / "client-cert.pem").read_bytes(),
-    )
-    # A subchannel of its own: channels of one process share connections otherwise.
-    with grpc.secure_channel(address, credentials, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+    with testing.connect(address, certs) as channel:
         grpc.channel_ready_future(channel).result()
         yield Client(rpc.JobWorkerServiceStub(channel))

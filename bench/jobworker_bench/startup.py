@@ -14,11 +14,11 @@ import grpc
 
 from jobworker_bench.client import connect
 from jobworker_bench.figures import Figure, milliseconds
+from jobworker_testing import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_FILES = {"cert": "client-cert.pem", "key": "client-key.pem", "ca": "ca-cert.pem"}
 _TARGET = 1.6
 
 
@@ -41,7 +41,7 @@ def measure(address: str, certs: Path, cli: Path, rounds: int) -> list[Figure]:
     site_packages.add(str(Path(grpc.__file__).parents[1]))
     bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sorted(site_packages))}
     plain = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
-    options = [f"--address={address}", *(f"--{name}={certs / file}" for name, file in _FILES.items())]
+    options = [f"--address={address}", *client_options(certs)]
     with connect(address, certs) as client:
         for _ in range(10):
             client.finish(client.start(["/bin/true"]))

@@ -16,7 +16,7 @@ import grpc
 from devcerts import Authority, KeyType, Usage, Validity
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
-from jobworker_testing import DaemonProcess
+from jobworker_testing import DaemonProcess, connect, daemon_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,9 +88,7 @@ class Pki:
 
     def options(self, **others: str) -> list[str]:
         """Returns the daemon's options for these files, with others in place of some or beside them."""
-        files = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
-        options = {option: self.file(file) for option, file in files.items()} | others
-        return [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
+        return daemon_options(self.folder, **others)
 
 
 @final
@@ -109,10 +107,7 @@ class World:
     @contextmanager
     def channel(self, client: str = "full") -> Iterator[grpc.Channel]:
         """Connects as a client, with a connection of its own."""
-        certificate, key = (Path(file).read_bytes() for file in self.pki.client(client))
-        credentials = grpc.ssl_channel_credentials(Path(self.pki.file("ca-cert.pem")).read_bytes(), key, certificate)
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.secure_channel(self.daemon.address, credentials, options) as channel:
+        with connect(self.daemon.address, self.pki.folder, client) as channel:
             yield channel
 
     @contextmanager

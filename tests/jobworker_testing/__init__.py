@@ -1,5 +1,6 @@
 """What tests, the demo and the benchmark share: a real daemon as a process of its own, and a look at processes."""
 
+from jobworker_testing.certificates import client_options, connect, daemon_options
 from jobworker_testing.daemon_process import DaemonDiedError, DaemonProcess, logging_daemon
 from jobworker_testing.processes import ProcessHandle, children_of, open_files, resident_bytes
 
@@ -8,6 +9,9 @@ __all__ = [
     "DaemonProcess",
     "ProcessHandle",
     "children_of",
+    "client_options",
+    "connect",
+    "daemon_options",
     "logging_daemon",
     "open_files",
     "resident_bytes",

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
+from jobworker_testing.certificates import client_options, connect, daemon_options
 from jobworker_testing.daemon_process import DaemonProcess
 
 if TYPE_CHECKING:
@@ -67,29 +66,21 @@ class World:
 
     def cli(self, client: str = "client", address: str | None = None) -> Cli:
         """Returns worker-cli as the client whose development certificate has this name."""
-        files = {"cert": f"{client}-cert.pem", "key": f"{client}-key.pem", "ca": "ca-cert.pem"}
-        options = [f"--{option}={_CERTS / file}" for option, file in files.items()]
-        return Cli((_program("WORKER_CLI"), f"--address={address or self.daemon.address}", *options))
+        options = [f"--address={address or self.daemon.address}", *client_options(_CERTS, client)]
+        return Cli((_program("WORKER_CLI"), *options))
 
     @contextmanager
     def stub(self, client: str = "client") -> Iterator[rpc.JobWorkerServiceStub]:
         """Connects as a client with a connection of its own."""
-        credentials = grpc.ssl_channel_credentials(
-            (_CERTS / "ca-cert.pem").read_bytes(),
-            (_CERTS / f"{client}-key.pem").read_bytes(),
-            (_CERTS / f"{client}-cert.pem").read_bytes(),
-        )
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.secure_channel(self.daemon.address, credentials, options) as channel:
+        with connect(self.daemon.address, _CERTS, client) as channel:
             yield rpc.JobWorkerServiceStub(channel)
 
 
 @contextmanager
 def new_world(state_dir: Path) -> Iterator[World]:
     """Starts a daemon of one's own."""
-    files = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", "roles": "roles.toml"}
-    options = [f"--{option}={_CERTS / file}" for option, file in files.items()]
-    with DaemonProcess([_program("WORKER_DAEMON")], *options, f"--state-dir={state_dir}") as daemon:
+    options = daemon_options(_CERTS, state_dir=str(state_dir))
+    with DaemonProcess([_program("WORKER_DAEMON")], *options) as daemon:
         yield World(daemon, state_dir)
 
 
