@@ -12,23 +12,29 @@ from hypothesis import strategies as st
 from jobworker.worker import (
     InvalidArgumentError,
     InvalidCommandError,
+    InvalidGracePeriodError,
     InvalidJobIdError,
+    InvalidLimitError,
     InvalidOffsetError,
     InvalidPageSizeError,
     InvalidPageTokenError,
     InvalidRequestIdError,
     InvalidStreamError,
+    InvalidTailLinesError,
     WorkerError,
 )
 from jobworker.worker.arguments import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
     check_command,
+    check_grace_period,
     check_job_id,
+    check_limit,
     check_offset,
     check_page_size,
     check_request_id,
     check_stream,
+    check_tail_lines,
     decode_page_token,
     encode_page_token,
 )
@@ -195,6 +201,42 @@ def test_a_negative_offset_is_refused() -> None:
         check_offset(-1)
 
 
+@pytest.mark.parametrize("tail_lines", [None, 0, 1, 1 << 70])
+def test_a_read_may_begin_any_number_of_lines_before_the_end(tail_lines: int | None) -> None:
+    """Or at its offset."""
+    assert check_tail_lines(tail_lines, 0) == tail_lines
+
+
+@pytest.mark.parametrize(
+    ("tail_lines", "offset", "said"), [(-1, 0, "-1 lines"), (0, 1, "give one"), (7, 9, "give one")]
+)
+def test_a_tail_that_cannot_be_is_refused(tail_lines: int, offset: int, said: str) -> None:
+    """It has no fewer lines than none, and begins at one place."""
+    with pytest.raises(InvalidTailLinesError, match=said):
+        check_tail_lines(tail_lines, offset)
+    assert check_tail_lines(None, offset) is None
+
+
+def test_a_negative_limit_is_refused() -> None:
+    """None at all is 0."""
+    assert [check_limit(0), check_limit(1 << 70)] == [0, 1 << 70]
+    with pytest.raises(InvalidLimitError, match="-1"):
+        check_limit(-1)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, 0.5, 1e9, 10**400])
+def test_a_grace_period_is_any_time(seconds: float) -> None:
+    """None at all too."""
+    assert check_grace_period(seconds) == seconds
+
+
+@pytest.mark.parametrize("seconds", [-1, -1e-9, float("nan"), float("inf"), float("-inf")])
+def test_a_grace_period_that_is_no_time_is_refused(seconds: float) -> None:
+    """A stop comes to an end."""
+    with pytest.raises(InvalidGracePeriodError):
+        check_grace_period(seconds)
+
+
 @pytest.mark.parametrize("stream", ["", "STDOUT", "stdin", "stdout ", "x" * 10_000])
 def test_only_stdout_and_stderr_are_streams(stream: str) -> None:
     """Their names are exact."""
@@ -207,12 +249,15 @@ def test_only_stdout_and_stderr_are_streams(stream: str) -> None:
     "kind",
     [
         InvalidCommandError,
+        InvalidGracePeriodError,
         InvalidJobIdError,
+        InvalidLimitError,
         InvalidOffsetError,
         InvalidPageSizeError,
         InvalidPageTokenError,
         InvalidRequestIdError,
         InvalidStreamError,
+        InvalidTailLinesError,
     ],
 )
 def test_bad_arguments_are_one_family(kind: type[Exception]) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from jobworker.worker import Worker
 
-pytest.register_assert_rewrite("worker_support")
-from worker_support import MARK, Gate, leaves_nothing  # noqa: E402 - after the line that shows its asserts' values
+pytest.register_assert_rewrite("process_support", "restart_support", "worker_support")
+# After the line that shows their asserts' values.
+from process_support import cgroup_for_tests  # noqa: E402
+from restart_support import state_directory  # noqa: E402
+from worker_support import MARK, Gate, leaves_nothing  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -30,10 +33,27 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the tests of a module that has BOTH_MODES twice: with a cgroup for each job, and without."""
+    if "cgroup_root" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_MODES", False):
+        metafunc.parametrize("cgroup_root", ["cgroup", "group"], indirect=True)
+
+
 @pytest.fixture
-async def worker() -> AsyncIterator[Worker]:
+def cgroup_root(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What workers are given as theirs; after a test in a cgroup of its own, no job's cgroup may be left in there."""
+    mode = getattr(request, "param", "auto")
+    if mode == "cgroup":
+        with cgroup_for_tests() as path:
+            yield path
+    else:
+        yield "off" if mode == "group" else mode
+
+
+@pytest.fixture
+async def worker(cgroup_root: str) -> AsyncIterator[Worker]:
     """An open worker, whose end leaves nothing behind."""
-    async with leaves_nothing(), Worker() as made:
+    async with leaves_nothing(), Worker(cgroup_root=cgroup_root) as made:
         yield made
 
 
@@ -43,3 +63,10 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path / "gate")
     yield made
     made.close()
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[Path]:
+    """A state directory; what workers and supervisors leave there when they are killed, the next worker takes back."""
+    async with state_directory(tmp_path / "state") as directory:
+        yield directory

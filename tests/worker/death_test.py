@@ -49,9 +49,9 @@ async def main(before, *scripts):
         for job, script in zip(jobs, scripts):
             if script == "exec sleep 1000":
                 continue
-            async for chunk in worker.read_logs(job.id, "stdout", follow=True):
-                sys.stdout.buffer.write(chunk)
-                if b"\\n" in chunk:
+            async for frame in worker.read_logs(job.id, "stdout", follow=True):
+                sys.stdout.buffer.write(frame.data)
+                if b"\\n" in frame.data:
                     break
         exec(before)
         print("ready", flush=True)

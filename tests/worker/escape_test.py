@@ -11,7 +11,7 @@ import pytest
 from jobworker.worker import Job, OffsetOutOfRangeError, Worker
 from jobworker.worker.bus import QUEUE_LENGTH, stream_channel
 from jobworker_testing import ProcessHandle
-from worker_support import leaves_nothing, python, read_all, read_lines, read_now, sh
+from worker_support import contents, leaves_nothing, python, read_all, read_lines, read_now, sh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ async def test_later_output_is_not_read(worker: Worker, tmp_path: Path) -> None:
 async def test_a_slow_follower_ends_at_the_final_size(worker: Worker, tmp_path: Path, writes: int) -> None:
     """Though the file has grown since, and though so much news came that the end's own was lost."""
     job = await worker.start(sh("echo before; exec sleep 1000"))
-    slow, other = (worker.read_logs(job.id, "stdout", follow=True) for _ in range(2))
+    slow, other = (contents(worker.read_logs(job.id, "stdout", follow=True)) for _ in range(2))
     assert [await anext(slow), await anext(other)] == [FINAL, FINAL]
     async with worker.bus.subscribe(stream_channel(job.id, "stdout")) as news:
         await worker.stop(job.id)

@@ -17,7 +17,7 @@ import pytest
 
 from jobworker.worker import Job, ResourceExhaustedError, Worker
 from jobworker_testing import children_of
-from worker_support import footprint, leaves_nothing, library_environment
+from worker_support import footprint, granted, leaves_nothing, library_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ import asyncio, os, resource, sys
 from textwrap import dedent
 from jobworker.worker import *
 from jobworker_testing import children_of
-from worker_support import leaves_nothing, python, read_all, read_lines, read_now, sh
+from worker_support import contents, leaves_nothing, python, read_all, read_lines, read_now, sh
 
 async def exhausts(awaitable):
     try:
@@ -59,17 +59,6 @@ def run(source: str, *arguments: str, under: Sequence[str] = ()) -> None:
     ended = subprocess.run(command, env=library_environment(), capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout + ended.stderr == ""
-
-
-def granted(*under: str) -> tuple[str, ...]:
-    """Returns a command that runs others in an environment of their own; skips the test where that is refused."""
-    try:
-        tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"{under[0]} is not to be had here: {error}")
-    if tried.returncode:
-        pytest.skip(f"not granted here: {' '.join(under)}: {tried.stderr.strip()}")
-    return under
 
 
 def as_another_user() -> tuple[str, ...]:
@@ -109,11 +98,11 @@ async with leaves_nothing(), Worker() as worker:
     old = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     job = await worker.start(sh("echo ready; exec sleep 1000"))
     await read_lines(worker, job.id)
-    follower = worker.read_logs(job.id, "stdout", follow=True)
+    follower = contents(worker.read_logs(job.id, "stdout", follow=True))
     assert await anext(follower) == b"ready\\n"
     limit(resource.RLIMIT_NOFILE, 3)
-    assert await exhausts(read_now(worker, job.id)) == "file descriptors"
-    assert await exhausts(read_all(worker, job.id)) == "file descriptors"
+    assert await exhausts(read_now(worker, job.id, "stderr")) == "file descriptors"
+    assert await exhausts(read_all(worker, job.id, "stderr")) == "file descriptors"
     await lives(worker)
     assert (await worker.stop(job.id)).state is JobState.STOPPED
     assert [chunk async for chunk in follower] == []

@@ -12,7 +12,7 @@ import pytest
 
 from jobworker.worker import ProgramNotFoundError, Worker, WorkerClosedError
 from jobworker_testing import children_of
-from worker_support import descriptors_of, footprint, leaves_nothing, read_all, read_lines, sh, watches_of
+from worker_support import contents, descriptors_of, footprint, leaves_nothing, read_all, read_lines, sh, watches_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -56,7 +56,7 @@ async def leave_follow(worker: Worker) -> None:
 async def cancel_follow(worker: Worker) -> None:
     """Cancels a follow that waits."""
     job = await worker.start(TALKER)
-    follower = worker.read_logs(job.id, "stdout", follow=True)
+    follower = contents(worker.read_logs(job.id, "stdout", follow=True))
     assert await anext(follower) == b"ready\n"
     waiting = asyncio.ensure_future(anext(follower))
     await asyncio.sleep(0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobworker.worker import JobState, Worker, WorkerClosedError
-from worker_support import Gate, python, read_all, read_lines, read_now, sh, watches_of
+from worker_support import Gate, contents, python, read_all, read_lines, read_now, sh, watches_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,14 +30,14 @@ sys.stderr.write(digest.hexdigest())
 
 def reading(worker: Worker, job_id: str, *, offset: int = 0) -> AsyncGenerator[bytes, None]:
     """Begins to follow a job's stdout; to be closed by the caller."""
-    return worker.read_logs(job_id, "stdout", offset=offset, follow=True)
+    return contents(worker.read_logs(job_id, "stdout", offset=offset, follow=True))
 
 
 async def test_100_mebibytes_arrive_whole(worker: Worker) -> None:
     """The follower's SHA-256 is the one that the job computed, and the sizes are what was written."""
     job = await worker.start(python(WRITE_BINARY, "1", "100"))
     digest = hashlib.sha256()
-    async for chunk in worker.read_logs(job.id, "stdout", follow=True):
+    async for chunk in reading(worker, job.id):
         digest.update(chunk)
     assert await read_all(worker, job.id, "stderr") == digest.hexdigest().encode()
     ended = await worker.wait(job.id)
@@ -145,7 +145,7 @@ async def test_a_follower_that_never_reads_slows_nobody(worker: Worker) -> None:
 async def test_a_stream_closed_early_ends_with_the_job(worker: Worker, gate: Gate) -> None:
     """The other stream goes on; a follower of the closed one waits for the job's end and no longer."""
     job = await worker.start(sh(f"echo out; exec >&-; echo err >&2; read -r _ < {gate.path}; echo more >&2"))
-    stderr = worker.read_logs(job.id, "stderr", follow=True)
+    stderr = contents(worker.read_logs(job.id, "stderr", follow=True))
     assert await anext(stderr) == b"err\n"
     async with asyncio.TaskGroup() as tasks:
         stdout = tasks.create_task(read_all(worker, job.id))

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 import sys
 import tempfile
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobworker.worker import LogEnd, LogGap
 from jobworker_testing import children_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
-    from jobworker.worker import StreamName, Worker
+    from jobworker.worker import Frame, StreamName, Worker
 
 MARK = f"JOBWORKER_TEST={os.getpid()}"
 """In the environment of every process that descends from the tests."""
@@ -33,14 +35,37 @@ def sh(source: str, *arguments: str) -> list[str]:
     return ["sh", "-c", source, "sh", *arguments]
 
 
+async def contents(frames: AsyncGenerator[Frame, None]) -> AsyncGenerator[bytes, None]:
+    """Yields the bytes of a read, which it closes: one frame continues where the other ended, and nothing is missing.
+
+    Raises:
+        AssertionError: If it isn't so.
+    """
+    offset: int | None = None
+    ended = False
+    async with aclosing(frames):
+        async for frame in frames:
+            assert not ended, frame
+            assert not isinstance(frame, LogGap), frame
+            assert offset in {None, frame.offset}, (offset, frame)
+            if isinstance(frame, LogEnd):
+                ended = True
+            else:
+                assert frame.data
+                offset = frame.offset + len(frame.data)
+                yield frame.data
+    assert ended, f"the read ended at {offset} and did not say so"
+
+
 async def read_all(worker: Worker, job_id: str, stream: StreamName = "stdout", *, offset: int = 0) -> bytes:
     """Follows a stream of a job to its end and returns all of it."""
-    return b"".join([chunk async for chunk in worker.read_logs(job_id, stream, offset=offset, follow=True)])
+    frames = worker.read_logs(job_id, stream, offset=offset, follow=True)
+    return b"".join([chunk async for chunk in contents(frames)])
 
 
 async def read_now(worker: Worker, job_id: str, stream: StreamName = "stdout", *, offset: int = 0) -> bytes:
     """Returns what a job has written to a stream so far."""
-    return b"".join([chunk async for chunk in worker.read_logs(job_id, stream, offset=offset)])
+    return b"".join([chunk async for chunk in contents(worker.read_logs(job_id, stream, offset=offset))])
 
 
 async def read_lines(worker: Worker, job_id: str, count: int = 1) -> list[str]:
@@ -50,14 +75,11 @@ async def read_lines(worker: Worker, job_id: str, count: int = 1) -> list[str]:
         EOFError: If the job ends before it has written so many.
     """
     text = b""
-    reading = worker.read_logs(job_id, "stdout", follow=True)
-    try:
+    async with aclosing(contents(worker.read_logs(job_id, "stdout", follow=True))) as reading:
         async for chunk in reading:
             text += chunk
             if text.count(b"\n") >= count:
                 return text.decode().split("\n")[:count]
-    finally:
-        await reading.aclose()
     raise EOFError(f"the job ended after {text!r}, when {count} lines were expected")
 
 
@@ -154,3 +176,16 @@ def library_environment() -> dict[str, str]:
         "TMPDIR": tempfile.gettempdir(),
         **dict([MARK.split("=")]),
     }
+
+
+def granted(*under: str) -> tuple[str, ...]:
+    """Returns a command that runs others in an environment of their own; skips the test where that is refused."""
+    import pytest  # noqa: PLC0415 - what is run so imports this file too, without pytest
+
+    try:
+        tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"{under[0]} is not to be had here: {error}")
+    if tried.returncode:
+        pytest.skip(f"not granted here: {' '.join(under)}: {tried.stderr.strip()}")
+    return under

@@ -20,6 +20,7 @@ from jobworker.worker import (
     Job,
     JobNotFoundError,
     JobState,
+    LogData,
     MemoryJobStore,
     Signaled,
     Worker,
@@ -30,6 +31,7 @@ from worker_support import footprint, leaves_nothing, read_all, read_lines, sh
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+    from typing import Self
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -38,11 +40,26 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 class FaultyStore:
     """A job store whose answers can be held up, or fail, as a disk's can."""
 
+    is_durable = False
+
     def __init__(self) -> None:
         self._kept = MemoryJobStore()
+        self.reserve = self._kept.reserve
+        self.release = self._kept.release
+        self.reservations = self._kept.reservations
+        self.delete = self._kept.delete
+        self.surplus = self._kept.surplus
+        self.oldest_end = self._kept.oldest_end
+        self.unsaved = self._kept.unsaved
         self.free = asyncio.Event()
         self.free.set()
         self.full = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Has nothing to close."""
 
     async def add(self, job: Job) -> None:
         """See `JobStore.add`."""
@@ -78,8 +95,9 @@ async def test_ten_lines_run_a_job() -> None:
     output = b""
     async with leaves_nothing(), Worker() as worker:
         job = await worker.start(["sh", "-c", "echo hi; sleep 0.01"])
-        async for chunk in worker.read_logs(job.id, "stdout", follow=True):
-            output += chunk
+        async for frame in worker.read_logs(job.id, "stdout", follow=True):
+            if isinstance(frame, LogData):
+                output += frame.data
         job = await worker.stop(job.id)
     assert (output, job.state) == (b"hi\n", JobState.SUCCEEDED)
 

@@ -1,11 +1,15 @@
-"""Kills and reaps jobs: the only file that sends a signal to a process.
+"""Kills and reaps jobs: the only file that sends a signal to a job's processes while their supervisor lives.
 
-How a job ends: its first process has exited; while that process is still a zombie, and so still pins its process
-group's id, SIGKILL goes to the whole group; then all of the group is reaped; then its end is reported. No signal can
-therefore ever reach a recycled id.
+How a job ends: its first process has exited. While it is still a zombie, and so still pins its process group's id,
+SIGKILL goes to the whole group, and to the job's cgroup if it has one; then it is reaped; then what has left the group
+is killed, again and again until nothing of it is left; then its end is reported.
+
+No signal can ever reach a recycled id. One is sent to nothing but a child that has not been reaped, whose id is its own
+until this process, which has one thread, reaps it; or to the group of such a child that can't leave it, being the
+group's first process, or a zombie. A job's group is in a session of the job's own, so nobody else's process is in it.
 
 Signalling a group is atomic against fork(2): the kernel walks the group under the lock that fork takes to add a
-process, and a fork with a fatal signal pending fails. One SIGKILL to a group leaves no survivor in it.
+process, and a fork with a fatal signal pending fails. `cgroup.kill` likewise. One SIGKILL leaves no survivor in either.
 """
 
 from __future__ import annotations
@@ -13,116 +17,283 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jobworker.supervisor import cgroups
+from jobworker.supervisor.orphans import Orphans
+from jobworker.supervisor.proc import EXHAUSTED, has_exited, next_zombie
 from jobworker.supervisor.protocol import Exited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import select
+    from collections.abc import Collection, Iterable, Iterator
 
+    from jobworker.supervisor.leader import Leader
 
-class _Leader:
-    """A job's first process, not yet reaped or with its group not yet empty."""
-
-    __slots__ = ("job_id", "killed", "pid", "status")
-
-    def __init__(self, job_id: str, pid: int) -> None:
-        self.job_id = job_id
-        self.pid = pid
-        self.killed = False
-        self.status = 0
+# How many children are reaped before it is looked what else there is to do: a job can make them faster than that.
+_REAPED_AT_ONCE = 256
+# When to look again for what could not be looked for, since descriptors or memory had run out.
+_RETRY_SECONDS = 1.0
 
 
 class Children:
     """All jobs' processes that are children of this process, or come back to it as orphans."""
 
-    def __init__(self) -> None:
-        self._running: dict[int, _Leader] = {}
-        self._emptying: dict[int, _Leader] = {}
-        self._by_job: dict[str, _Leader] = {}
+    def __init__(self, poll: select.poll) -> None:
+        """Takes charge of nothing yet.
+
+        Args:
+            poll: Where cgroups' descriptors are registered while their end is waited for.
+
+        Raises:
+            OSError: If descriptors ran out, or the kernel does not tell a process's children; the host's fault.
+        """
+        self._by_job: dict[str, Leader] = {}
+        # Those of which the first process has not been reaped, by its id.
+        self._running: dict[int, Leader] = {}
+        # Those of which it has; by the job, since the id may be another's by now.
+        self._ending: dict[str, Leader] = {}
+        # Those in a grace period.
+        self._graced: dict[str, Leader] = {}
+        self._emptiness = cgroups.Emptiness(poll)
+        self._retry_at: float | None = None
+        self._orphans = Orphans()
 
     def __repr__(self) -> str:
-        return f"<Children running={len(self._running)} emptying={len(self._emptying)}>"
+        return f"<Children running={len(self._running)} ending={len(self._ending)}>"
 
-    def add(self, job_id: str, pid: int) -> None:
-        """Takes charge of a job whose first process, `pid`, was just spawned and leads its own process group."""
-        self._running[pid] = self._by_job[job_id] = _Leader(job_id, pid)
+    def __len__(self) -> int:
+        """Returns how many jobs have not ended."""
+        return len(self._by_job)
 
-    def kill(self, job_id: str) -> None:
-        """Kills a job's process group; nothing happens to a job whose first process has exited already."""
+    def add(self, leader: Leader) -> None:
+        """Takes charge of a job whose first process was just spawned."""
+        self._running[leader.pid] = self._by_job[leader.job_id] = leader
+        self._orphans.add(leader)
+
+    def stop(self, job_id: str, grace_seconds: float) -> Iterator[Exited]:
+        """Ends a job's processes: with SIGTERM first if there is a grace period, else by SIGKILL at once.
+
+        Nothing happens to a job whose first process has exited already, unless it is in a longer grace period.
+
+        Yields:
+            The job's end, if nothing is left of it already.
+        """
         leader = self._by_job.get(job_id)
-        if leader is None or leader.pid not in self._running or _has_exited(leader.pid):
+        if leader is None or (leader.status is None and has_exited(leader.pid)):
             return
-        leader.killed = True
-        os.killpg(leader.pid, signal.SIGKILL)
+        deadline = time.monotonic() + grace_seconds
+        if leader.deadline is not None:
+            leader.deadline = min(leader.deadline, deadline)
+            yield from self.expire()
+        elif leader.status is None and grace_seconds > 0 and not leader.asked:
+            leader.asked, leader.deadline = signal.SIGTERM, deadline
+            self._graced[job_id] = leader
+            _signal(-leader.pid, signal.SIGTERM)
+            # As systemd does: what is suspended could not answer.
+            _signal(-leader.pid, signal.SIGCONT)
+        elif leader.status is None:
+            self._kill_by_stop(leader)
+
+    def timeout(self) -> float | None:
+        """Returns in how many seconds something is due by the clock; None if nothing is."""
+        due = [leader.deadline for leader in self._graced.values() if leader.deadline is not None]
+        if self._retry_at is not None:
+            due.append(self._retry_at)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def expire(self) -> Iterator[Exited]:
+        """Kills the jobs whose grace period is over, and yields the end of those that nothing is left of."""
+        now = time.monotonic()
+        over = [one for one in self._graced.values() if one.deadline is not None and one.deadline <= now]
+        for leader in over:
+            self._end_grace(leader)
+            if leader.status is None:
+                self._kill_by_stop(leader)
+        if self._retry_at is not None and self._retry_at <= now:
+            self._retry_at = None
+            over += self._ending.values()
+        yield from self._advance(over)
+
+    def kill_all(self) -> Iterator[Exited]:
+        """Kills every job as a stop does, and yields the end of those that nothing is left of."""
+        for job_id in tuple(self._by_job):
+            yield from self.stop(job_id, 0)
+
+    def kill_strays(self) -> None:
+        """Kills every process that descends from a job, whosever it is, and returns when none is left.
+
+        Descendants come back to this process, a child subreaper, when their parents die; so to kill one's children
+        until there are none finds them all. Only for when all jobs have ended.
+        """
+        with suppress(ChildProcessError):  # there are none left
+            while True:
+                for pid in self._orphans.children():
+                    _signal(pid, signal.SIGKILL)
+                os.waitpid(-1, 0)
 
     def reap(self) -> Iterator[Exited]:
-        """Reaps every child that has exited, and yields the end of each job whose group became empty by that."""
-        while (pid := _next_zombie()) is not None:
-            leader = self._running.pop(pid, None)
-            if leader is not None:
-                os.killpg(pid, signal.SIGKILL)
-                _, leader.status = os.waitpid(pid, 0)
-                self._emptying[pid] = leader
-                group = pid
+        """Reaps the children that have exited, and yields the end of each job that nothing is left of."""
+        for _ in range(_REAPED_AT_ONCE):
+            pid = next_zombie()
+            if pid is None:
+                break
+            leader = self._running.get(pid)
+            if leader is None:
+                self._reap_other(pid)
             else:
-                group = os.getpgid(pid)
-                os.waitpid(pid, 0)
-            if group in self._emptying and _is_empty(group):
-                yield self._ended(self._emptying.pop(group))
+                self._reap_first(leader)
+        else:
+            signal.raise_signal(signal.SIGCHLD)  # there may be more, for which there will be no other
+        yield from self._advance(self._ending.values())
 
-    def end_all(self) -> Iterator[Exited]:
-        """Kills every job and everything that descends from one; yields the end of each job, and returns at the last.
+    def cgroup_changed(self, descriptor: int) -> Iterator[Exited]:
+        """Looks at the job whose cgroup's descriptor was reported, and yields its end if nothing is left of it."""
+        cgroup = self._emptiness.reported(descriptor)
+        self._emptiness.is_awaited(cgroup)  # read, or it is reported again at once
+        leader = self._by_job.get(cgroup.rpartition(cgroups.PREFIX)[2])
+        if leader is not None:
+            yield from self._advance([leader])
 
-        Descendants that left their group come back to this process, a child subreaper, when their parents die; so to
-        kill one's children until there are none finds them all.
+    def _reap_first(self, leader: Leader) -> None:
+        if leader.deadline is None:
+            self._kill(leader)  # while the zombie pins its group's id
+        _, leader.status = os.waitpid(leader.pid, 0)
+        del self._running[leader.pid]
+        self._ending[leader.job_id] = leader
+
+    def _reap_other(self, pid: int) -> None:
+        """Reaps an orphan and, while it pins its group's id, kills what is in there if its job is being killed.
+
+        That catches what forks faster than its children can be found, as long as it stays in its group.
         """
-        for leader in tuple(self._running.values()):
-            self.kill(leader.job_id)
-        while self._running or self._emptying:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            yield from self.reap()
         try:
-            while True:
-                for pid in _children():
-                    os.kill(pid, signal.SIGKILL)
-                os.waitpid(-1, 0)
-        except ChildProcessError:
-            pass  # there are none left
+            leader = self._by_job.get(self._orphans.owner(pid))
+            if leader is not None and leader.killed and (group := os.getpgid(pid)) > 1:
+                _signal(-group, signal.SIGKILL)
+        except OSError as error:
+            self._try_again(error)
+        os.waitpid(pid, 0)
+        self._orphans.forget(pid)
 
-    def _ended(self, leader: _Leader) -> Exited:
-        del self._by_job[leader.job_id]
-        code = os.waitstatus_to_exitcode(leader.status)
-        by_stop = leader.killed and code == -signal.SIGKILL
-        if code >= 0:
-            return Exited(leader.job_id, code, None, by_stop, time.time_ns())
-        return Exited(leader.job_id, None, -code, by_stop, time.time_ns())
+    def _end_grace(self, leader: Leader) -> None:
+        leader.deadline = None
+        self._graced.pop(leader.job_id, None)
+
+    def _kill_by_stop(self, leader: Leader) -> None:
+        leader.asked = leader.asked or signal.SIGKILL
+        self._kill(leader, leader.pid)
+
+    def _kill(self, leader: Leader, *roots: int) -> None:
+        """Kills a job's group, if its first process pins it, and its cgroup.
+
+        Args:
+            leader: The job.
+            roots: The first process, if it has not exited: what descends from it is counted too.
+        """
+        try:
+            # Before they are killed: a parent that waits for its children may reap some before it dies itself.
+            leader.left |= self._alive(leader, roots) - {leader.pid}
+        except OSError as error:
+            self._try_again(error)
+        if leader.status is None:
+            _signal(-leader.pid, signal.SIGKILL)
+        try:
+            cgroups.kill(leader.cgroup)
+            leader.killed = True
+        except OSError as error:
+            self._try_again(error)
+
+    def _alive(self, leader: Leader, roots: Collection[int]) -> set[int]:
+        if self._emptiness.is_awaited(leader.cgroup):
+            return cgroups.processes(leader.cgroup)
+        orphans = self._orphans.of(leader, self._candidates())
+        return self._orphans.note_descendants({*orphans, *roots}, leader.job_id)
+
+    def _candidates(self) -> list[int]:
+        """Returns the children that are no job's first process, zombies included."""
+        return [pid for pid in self._orphans.children() if pid not in self._running]
+
+    def _advance(self, leaders: Iterable[Leader]) -> Iterator[Exited]:
+        """Does what is next of jobs whose first process was reaped, and yields the end of those with nothing left."""
+        ending = [leader for leader in leaders if leader.status is not None]
+        if not ending:
+            return
+        # All that lives now descends from one of these, and all that will live later does so too.
+        candidates = self._candidates()
+        for leader in ending:
+            if self._is_gone(leader, candidates):
+                yield self._ended(leader)
+
+    def _is_gone(self, leader: Leader, candidates: Collection[int]) -> bool:
+        """Returns whether nothing is left of a job whose first process was reaped; what is left, it kills."""
+        if leader.deadline is not None:
+            if _has_members(leader.pid):
+                return False
+            self._end_grace(leader)  # nobody is left whom it was for
+        if not leader.killed:
+            self._kill(leader)
+        try:
+            return (
+                leader.killed and not self._emptiness.is_awaited(leader.cgroup) and not self._sweep(leader, candidates)
+            )
+        except OSError as error:
+            self._try_again(error)
+            return False
+
+    def _sweep(self, leader: Leader, candidates: Collection[int]) -> list[int]:
+        """Kills a job's orphans and returns them."""
+        orphans = self._orphans.of(leader, candidates)
+        leader.left |= self._orphans.note_descendants(set(orphans) - leader.left, leader.job_id)
+        for pid in orphans:
+            _signal(pid, signal.SIGKILL)
+        return orphans
+
+    def _ended(self, leader: Leader) -> Exited:
+        del self._by_job[leader.job_id], self._ending[leader.job_id]
+        self._orphans.remove(leader)
+        if leader.cgroup:
+            cgroups.remove(leader.cgroup)
+        code = os.waitstatus_to_exitcode(leader.status or 0)
+        return Exited(
+            job_id=leader.job_id,
+            code=code if code >= 0 else None,
+            signal=None if code >= 0 else -code,
+            by_stop=leader.ended_by_stop(code),
+            killed=len(leader.left),
+            stdout_bytes=_size(leader.logs[0]),
+            stderr_bytes=_size(leader.logs[1]),
+            time_ns=time.time_ns(),
+        )
+
+    def _try_again(self, error: OSError) -> None:
+        """Has what failed since descriptors or memory ran out done later; other errors are bugs."""
+        if error.errno not in EXHAUSTED:
+            raise error
+        self._retry_at = self._retry_at or time.monotonic() + _RETRY_SECONDS
 
 
-def _next_zombie() -> int | None:
-    """Returns a child that has exited, leaving it a zombie; None if there is none now."""
+def _signal(target: int, number: signal.Signals) -> None:
+    """Sends a signal to a process, or to a group if the target is negative."""
+    # A program may be another user's, by its set-user-ID bit: its job ends when it does.
+    with suppress(PermissionError):
+        os.kill(target, number)
+
+
+def _has_members(group: int) -> bool:
+    """Returns whether a group has any process, even if its id is by now another's: a signal of number 0 is none."""
     try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return found.si_pid if found else None
+        os.kill(-group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
-def _has_exited(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _is_empty(group: int) -> bool:
-    """Reaps what has exited of a killed group, and says whether no child of this process is left in it."""
+def _size(path: str) -> int:
     try:
-        while os.waitpid(-group, os.WNOHANG) != (0, 0):
-            pass
-    except ChildProcessError:
-        return True
-    return False
-
-
-def _children() -> list[int]:
-    # One thread, so one file lists them all. None can be recycled: only this process reaps them.
-    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-        return [int(pid) for pid in file.read().split()]
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

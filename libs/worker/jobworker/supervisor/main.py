@@ -1,4 +1,4 @@
-"""The supervisor's loop: requests from its worker, exits of its children, and the worker's own end."""
+"""The supervisor's loop: requests from its worker, exits of its children, and the worker's own coming and going."""
 
 from __future__ import annotations
 
@@ -7,115 +7,167 @@ import os
 import select
 import signal
 import socket
-import sys
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jobworker.supervisor.children import Children
-from jobworker.supervisor.protocol import Event, Kill, Ready, Refused, Start, Started, decode, encode
-from jobworker.supervisor.spawn import SpawnError, given_environment, spawn
+from jobworker.supervisor import failpoints
+from jobworker.supervisor.connection import Connection
+from jobworker.supervisor.jobs import Jobs
+from jobworker.supervisor.log_limits import LogLimits
+from jobworker.supervisor.protocol import VERSION, Acknowledge, Configure, End, Ended, Ready, Start, Stop
+from jobworker.supervisor.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+
+    from jobworker.supervisor.protocol import Event, Request
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2); linux/prctl.h
 _RECEIVE_BYTES = 1 << 16
+_LONGEST_WAIT_SECONDS = 86_400.0
 
 
 class Supervisor:
-    """Serves one worker over one socket, until the worker closes it or dies."""
+    """Serves one worker at a time: one alone, whose jobs die with it, or one after another, that take jobs over."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._children = Children()
-        self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._environment = given_environment()
-        self._unread = bytearray()
-        self._worker = _open_peer(control)
+    def __init__(self, control: socket.socket | None, listener: socket.socket | None, records: Records | None) -> None:
+        """Prepares a supervisor.
+
+        Args:
+            control: The socket of its only worker; None if workers come by the listener.
+            listener: A listening socket; None for one worker alone.
+            records: Where jobs are recorded for workers to come; None for one worker alone.
+        """
+        self._poll = select.poll()
+        self._limits = LogLimits()
+        self._jobs = Jobs(self._poll, self._limits, records)
+        self._listener = listener
         self._woken = _wake_on_sigchld()
+        self._connection: Connection | None = None
+        self._ending = False
+        self._poll.register(self._woken.fileno(), select.POLLIN)
+        self._poll.register(self._limits.fileno(), select.POLLIN)
+        if control is not None:
+            self._connect(control)
+        elif listener is not None:
+            self._accept(listener)  # the first worker, which connected before it started this process
 
     def __repr__(self) -> str:
-        return f"<Supervisor {self._children!r}>"
+        return f"<Supervisor {self._jobs!r} {'connected' if self._connection else 'alone'}>"
 
     def run(self) -> None:
-        """Serves until the worker is gone, and returns when all of its jobs' processes are."""
-        try:
-            self._serve()
-        finally:
-            self._send(self._children.end_all())
+        """Serves until nobody needs it: the worker is gone, and so are all jobs."""
+        while self._connection is not None or self._jobs.is_needed or self._is_wanted():
+            self._turn()
+        if self._listener is not None:
+            self._listener.close()
+        self._jobs.kill_strays()
 
-    def _serve(self) -> None:
+    def _is_wanted(self) -> bool:
+        """Returns whether a worker is about to connect."""
+        if self._listener is None or not self._jobs.can_be_found:
+            return False
         poll = select.poll()
-        for descriptor in (self._control.fileno(), self._woken.fileno(), self._worker):
-            poll.register(descriptor, select.POLLIN)
-        self._send([Ready(os.getpid())])
-        while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if self._worker in ready:
-                return
-            if self._woken.fileno() in ready:
-                self._woken.recv(_RECEIVE_BYTES)
-                self._send(self._children.reap())
-            if self._control.fileno() in ready and not self._receive():
-                return
+        poll.register(self._listener.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
-    def _receive(self) -> bool:
-        """Carries out the requests that have come; False when the worker has closed the socket."""
+    def _turn(self) -> None:
+        self._listen()
+        timeout = self._jobs.timeout()
+        wait = None if timeout is None else min(timeout, _LONGEST_WAIT_SECONDS) * 1000
+        # In one go, so that a start and the exits it may cause are seen in order.
+        ready = dict(self._poll.poll(wait))
+        if self._connection is not None:
+            control, worker = self._connection.descriptors()
+            if control in ready or worker in ready:
+                self._receive(is_dead=worker in ready)
+        if self._woken.fileno() in ready:
+            self._woken.recv(_RECEIVE_BYTES)
+            self._send(self._jobs.reap())
+        if self._limits.fileno() in ready:
+            self._limits.receive()
+        for descriptor, events in ready.items():
+            if events & select.POLLPRI:
+                self._send(self._jobs.cgroup_changed(descriptor))
+        self._send(self._jobs.expire())
+        if self._ending and not self._jobs.running and self._connection is not None:
+            self._ending = False
+            self._send([Ended()])
+        if self._listener is not None and self._listener.fileno() in ready and self._connection is None:
+            self._accept(self._listener)
+        if self._connection is None and self._jobs.running and not self._jobs.can_be_found:
+            self._send(self._jobs.kill_all())
+
+    def _listen(self) -> None:
+        """Lets a worker come if there is none.
+
+        The next one may come before it is known here that the one before it is dead; it waits until all that was asked
+        for by then is done.
+        """
+        if self._listener is not None:
+            self._poll.register(self._listener.fileno(), 0 if self._connection else select.POLLIN)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):  # the worker gave up meanwhile
+            control, _ = listener.accept()
+            self._connect(control)
+
+    def _connect(self, control: socket.socket) -> None:
         try:
-            received = self._control.recv(_RECEIVE_BYTES)
-        except ConnectionResetError:
-            return False  # the worker died before it could read an answer
-        self._unread += received
-        if b"\n" in received:
-            *lines, self._unread = self._unread.split(b"\n")
-            for line in lines:
-                self._send(self._carry_out(line))
-        return bool(received)
+            self._connection = Connection(control, self._poll)
+        except ConnectionError:
+            control.close()
+            return
+        self._ending = False
+        self._send([Ready(VERSION, os.getpid(), self._jobs.running)])
 
-    def _carry_out(self, line: bytes | bytearray) -> Iterator[Event]:
-        match decode(line):
-            case Start() as request:
-                yield self._start(request)
-            case Kill(job_id=job_id):
-                self._children.kill(job_id)
-
-    def _start(self, request: Start) -> Event:
-        now = time.time_ns()
+    def _receive(self, *, is_dead: bool) -> None:
+        """Carries out the requests that have come; of a dead worker, all that it had sent."""
+        connection = self._connection
         try:
-            pid = spawn(request, self._stdin, self._environment)
-        except SpawnError as error:
-            return Refused(request.job_id, error.step, error.errno)
-        self._children.add(request.job_id, pid)
-        return Started(request.job_id, pid, now)
+            while connection is not None and self._connection is connection:
+                for request in connection.receive():
+                    self._send(self._carry_out(request))
+                if not is_dead:
+                    return
+        except (BlockingIOError, ConnectionError, ValueError):
+            self._disconnect()  # after what makes no sense, too: whoever says that is no worker
+
+    def _carry_out(self, request: Request) -> Iterable[Event]:
+        match request:
+            case Start():
+                return [self._jobs.start(request)]
+            case Stop(job_id=job_id, grace_seconds=grace_seconds):
+                return self._jobs.stop(job_id, grace_seconds)
+            case Acknowledge(job_id=job_id):
+                self._jobs.acknowledge(job_id)
+            case Configure():
+                self._jobs.configure(request)
+                return self._jobs.tell()
+            case End():
+                self._ending = True
+                return self._jobs.kill_all()
+        return []
 
     def _send(self, events: Iterable[Event]) -> None:
-        for event in events:
-            message = encode(event)
-            while message:
-                try:
-                    message = message[self._control.send(message, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    if not self._has_room():
-                        break
-                except ConnectionError:
-                    break  # it died; the poll says so next
+        if self._connection is None:
+            for _ in events:
+                pass  # what happens is recorded; the next worker is told
+            return
+        try:
+            self._connection.send(events)
+        except ConnectionError:
+            self._disconnect()
 
-    def _has_room(self) -> bool:
-        """Waits until the worker takes more; False if it is dead, which a full socket doesn't say."""
-        # To wait for one that reads slowly is right: it loses nothing, and jobs need nothing from here.
-        poll = select.poll()
-        poll.register(self._control.fileno(), select.POLLOUT)
-        poll.register(self._worker, select.POLLIN)
-        return self._worker not in {descriptor for descriptor, _ in poll.poll()}
-
-
-def _open_peer(control: socket.socket) -> int:
-    """Returns a pidfd of the worker: a copy of the socket in a forked child of its must not hide its death."""
-    pid = int.from_bytes(control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        raise SystemExit from None  # it died already, and there is no job
+    def _disconnect(self) -> None:
+        if self._connection is None:
+            return
+        self._connection.close()
+        self._connection = None
+        self._jobs.record_again()
+        # Nobody would ever find these jobs again.
+        if self._ending or self._listener is None or not self._jobs.can_be_found:
+            self._send(self._jobs.kill_all())
 
 
 def _wake_on_sigchld() -> socket.socket:
@@ -142,20 +194,49 @@ def main(arguments: list[str]) -> None:
     """Runs a supervisor.
 
     Args:
-        arguments: The control socket's descriptor, and optionally a directory to remove when all is over.
+        arguments: `name=value` each. `control`: the descriptor of the socket of the only worker; `scratch`: a directory
+            to remove when all is over. Or `listener`: the descriptor of a listening socket; `lock`: that of a locked
+            file, held as long as this process lives, which the process id is written to; `records`: the directory of
+            the records. `failpoint`: a step to crash at.
     """
-    descriptor, *scratch = arguments
-    control = socket.socket(fileno=int(descriptor))
-    control.set_inheritable(False)
+    given = dict(argument.split("=", 1) for argument in arguments)
+    failpoints.arm(given.get("failpoint", ""))
     # Signals meant for the worker's terminal or service don't end its jobs behind its back: closing the socket does.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _do_nothing)
+    if "lock" in given:
+        _leave_parent()
+        _sign(int(given["lock"]))
     _become_subreaper()
     try:
-        Supervisor(control).run()
+        Supervisor(
+            _socket(given.get("control")),
+            _socket(given.get("listener")),
+            Records(given["records"], held=True) if "records" in given else None,
+        ).run()
     finally:
-        for directory in scratch:
-            _remove(directory)
+        if "scratch" in given:
+            _remove(given["scratch"])
+
+
+def _socket(descriptor: str | None) -> socket.socket | None:
+    if descriptor is None:
+        return None
+    opened = socket.socket(fileno=int(descriptor))
+    opened.set_inheritable(False)
+    return opened
+
+
+def _leave_parent() -> None:
+    """Goes on as nobody's child: the worker that started this process need not be there to reap it."""
+    if os.fork():
+        os._exit(0)
+
+
+def _sign(lock: int) -> None:
+    os.set_inheritable(lock, False)  # noqa: FBT003 - it has no name
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
 def _remove(directory: str) -> None:

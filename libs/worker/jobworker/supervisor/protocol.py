@@ -2,12 +2,34 @@
 
 JSON escapes control characters, so a message never holds a newline, and a stream socket takes messages of any length,
 which a packet socket would not (an argument list may have 2 MiB).
+
+A conversation: the supervisor says `Ready`; the worker `Configure`s it; the supervisor tells of every job whose end the
+worker has not acknowledged, `Started` and, if it has ended, `Exited`, and says `Synced`; then requests and events come
+as they may. `Ready`, `End` and `Ended` are the same in all versions, so that any two can part.
 """
 
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
+
+_Message = TypeVar("_Message")
+
+VERSION = 1
+"""The version of these messages and of the records; a worker and a supervisor of different ones don't work together."""
+
+
+class Configure(NamedTuple):
+    """Says how jobs are to be started from now on."""
+
+    environment: dict[str, str]
+    """Of the jobs; bytes that are not UTF-8 as lone surrogates."""
+    directory: str
+    """Their working directory."""
+    cgroup_root: str
+    """The cgroup to make theirs in; "auto" for the supervisor's own if that can be, "off" for none."""
+    log_limit: int
+    """The most bytes that an output log keeps; 0 is no limit."""
 
 
 class Start(NamedTuple):
@@ -20,16 +42,40 @@ class Start(NamedTuple):
     stderr: str
 
 
-class Kill(NamedTuple):
-    """Asks for a job's processes to be killed; `Exited` follows, or went out before."""
+class Stop(NamedTuple):
+    """Asks for a job's processes to be ended; `Exited` follows, or went out before."""
 
     job_id: str
+    grace_seconds: float
+    """How long they may take after SIGTERM; 0 is SIGKILL at once. The shortest of several requests holds."""
+
+
+class Acknowledge(NamedTuple):
+    """Says that the worker has kept a job's end, so that the supervisor can forget it."""
+
+    job_id: str
+
+
+class End(NamedTuple):
+    """Asks the supervisor to kill all jobs, to say `Ended`, and to exit once the worker has closed the socket."""
 
 
 class Ready(NamedTuple):
     """Says that the supervisor takes requests."""
 
+    version: int
     pid: int
+    jobs: int
+    """How many jobs run."""
+
+
+class Synced(NamedTuple):
+    """Says that the worker was told of every job that there is."""
+
+    cgroup_root: str
+    """Where jobs' cgroups are made; empty if jobs have none."""
+    problem: str
+    """Why the wanted one can't be used; empty if it can, or if none was wanted."""
 
 
 class Started(NamedTuple):
@@ -39,6 +85,8 @@ class Started(NamedTuple):
     pid: int
     time_ns: int
     """When, in nanoseconds since the epoch."""
+    start_ticks: int
+    """When, in clock ticks since the host's start, which together with the pid names a process for good."""
 
 
 class Refused(NamedTuple):
@@ -52,7 +100,7 @@ class Refused(NamedTuple):
 
 
 class Exited(NamedTuple):
-    """Says that a job's first process ended and that its process group is empty."""
+    """Says that a job's first process ended and that none of its processes is left."""
 
     job_id: str
     code: int | None
@@ -60,22 +108,32 @@ class Exited(NamedTuple):
     signal: int | None
     """The signal's number, or None if it exited."""
     by_stop: bool
-    """Whether the signal came from a `Kill`."""
+    """Whether a `Stop` ended it."""
+    killed: int
+    """How many processes, beside the first, were left and were killed."""
+    stdout_bytes: int
+    """The output's final size."""
+    stderr_bytes: int
     time_ns: int
-    """When the last process of the group was gone, in nanoseconds since the epoch."""
+    """When the last of its processes was gone, in nanoseconds since the epoch."""
+
+
+class Ended(NamedTuple):
+    """Answers `End`: no process of any job is left."""
 
 
 STEP_LOG = "log"
-"""An output log could not be created."""
+"""An output log, or the job's record or cgroup, could not be created."""
 STEP_SPAWN = "spawn"
 """The process could not be made, or the program not executed."""
 
-Request: TypeAlias = Start | Kill
-Event: TypeAlias = Ready | Started | Refused | Exited
+Request: TypeAlias = Configure | Start | Stop | Acknowledge | End
+"""What a worker says."""
+Event: TypeAlias = Ready | Synced | Started | Refused | Exited | Ended
+"""What a supervisor says."""
 
-_TYPES: dict[str, type[Request | Event]] = {
-    kind.__name__: kind for kind in (Start, Kill, Ready, Started, Refused, Exited)
-}
+_REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in (Configure, Start, Stop, Acknowledge, End)}
+_EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Ready, Synced, Started, Refused, Exited, Ended)}
 
 
 def encode(message: Request | Event) -> bytes:
@@ -83,14 +141,31 @@ def encode(message: Request | Event) -> bytes:
     return json.dumps((type(message).__name__, *message), separators=(",", ":")).encode() + b"\n"
 
 
-def decode(line: bytes | bytearray) -> Request | Event:
-    """Returns the message that `encode` made a line of.
+def decode_request(line: bytes | bytearray) -> Request:
+    """Returns the request that `encode` made a line of.
 
     Raises:
-        ValueError: If the line is no message; a bug of the sender's, since both ends are of one version.
+        ValueError: If the line is no request; a bug of the sender's, or a line that was cut short.
     """
-    name, *fields = json.loads(line)
-    kind = _TYPES.get(name)
-    if kind is None:
-        raise ValueError(f"no message is called {name!r}")
-    return kind(*fields)
+    return _decode(line, _REQUESTS)
+
+
+def decode_event(line: bytes | bytearray) -> Event:
+    """Returns the event that `encode` made a line of.
+
+    Raises:
+        ValueError: If the line is no event; a bug of the sender's, or a line that was cut short.
+    """
+    return _decode(line, _EVENTS)
+
+
+def _decode(line: bytes | bytearray, kinds: dict[str, type[_Message]]) -> _Message:
+    match json.loads(line):
+        case [str(name), *fields] if name in kinds:
+            pass
+        case other:
+            raise ValueError(f"no message of its kind: {str(other)[:200]}")
+    try:
+        return kinds[name](*fields)
+    except TypeError:
+        raise ValueError(f"no {name}: {str(fields)[:200]}") from None

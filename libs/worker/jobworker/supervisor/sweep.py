@@ -1,66 +1,133 @@
 """Kills what a dead supervisor left behind; runs in its worker, which is not the parent of these processes.
 
-They are known by the mark that each job's environment carries. A pidfd is taken first and the mark is read through it
-being alive, so that a signal can't reach a recycled id.
+They are known by their cgroup, by the marks that they carry (`jobworker.supervisor.marks`), by the first process's id
+together with its start time, and by descending from, or sharing a session with, one that is known.
+
+Their ids may be recycled at any moment. So when a process was started is read first, then whose it is; then a pidfd is
+taken, and what it stands for is killed only if that was started at the same time: it is then the process that was read
+of, since it was there before and after, and a pidfd never stands for another.
 """
 
 from __future__ import annotations
 
+import collections
 import os
 import select
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from jobworker.supervisor.spawn import JOB_ID_VARIABLE
+from jobworker.supervisor import cgroups
+from jobworker.supervisor.marks import job_of, key
+from jobworker.supervisor.proc import children, processes, status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-def kill_marked(job_ids: Collection[str]) -> int:
-    """Kills every process that carries the mark of one of the jobs, and returns when they are gone.
+class Leftover(NamedTuple):
+    """A job whose supervisor is dead."""
+
+    job_id: str
+    pid: int = 0
+    """Its first process; 0 if that is not known."""
+    start_ticks: int = 0
+    """When that was started, in clock ticks since the start of the host that still runs."""
+    cgroup: str = ""
+    """The path of its cgroup; empty if it has none."""
+
+
+class _Process(NamedTuple):
+    """A process, and no later one of the same id."""
+
+    pid: int
+    start_ticks: int
+
+
+def kill_leftovers(leftovers: Collection[Leftover]) -> collections.Counter[str]:
+    """Kills every process of the jobs, and returns when they are gone.
 
     It looks again until it finds none, so a process that forks meanwhile doesn't escape. It blocks: run it in a
     thread.
 
     Returns:
-        How many processes were killed.
+        How many processes of each job, by its id, were killed; its first process, if it is known, does not count.
+
+    Raises:
+        OSError: If descriptors or memory ran out; the host's fault.
     """
-    marks = {f"{JOB_ID_VARIABLE}={job_id}".encode() for job_id in job_ids}
-    killed = 0
-    while found := [pid for pid in _processes() if _kill(pid, marks)]:
-        killed += len(found)
-    return killed
+    killed: collections.Counter[str] = collections.Counter()
+    firsts = {_Process(one.pid, one.start_ticks): one.job_id for one in leftovers}
+    for leftover in leftovers:
+        found = cgroups.processes(leftover.cgroup)
+        killed[leftover.job_id] += len(found - {leftover.pid})
+        cgroups.kill(leftover.cgroup)
+    for leftover in leftovers:
+        cgroups.wait_until_empty(leftover.cgroup)
+    while gone := [(process, job_id) for process, job_id in _find(leftovers, firsts).items() if _kill(process)]:
+        killed.update(job_id for process, job_id in gone if process not in firsts)
+    for leftover in leftovers:
+        cgroups.remove(leftover.cgroup)
+    return +killed
 
 
-def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+def _find(leftovers: Collection[Leftover], firsts: dict[_Process, str]) -> dict[_Process, str]:
+    """Returns the processes of the jobs that are there now, and whose each is."""
+    jobs = {key(leftover.job_id): leftover.job_id for leftover in leftovers}
+    sessions = {pid: job_id for (pid, ticks), job_id in firsts.items() if _is(_Process(pid, ticks))}
+    found: dict[_Process, str] = {}
+    for pid in processes():
+        seen = status(pid)
+        if seen is None:
+            continue
+        process = _Process(pid, seen.start_ticks)
+        if job_id := firsts.get(process) or sessions.get(_session(pid)) or job_of(pid, jobs):
+            _add_family(process, job_id, found)
+    return found
 
 
-def _kill(pid: int, marks: set[bytes]) -> bool:
-    """Kills a process if it carries one of the marks, waits for its end, and says whether it did."""
-    if not _is_marked(pid, marks):
-        return False
+def _add_family(process: _Process, job_id: str, found: dict[_Process, str]) -> None:
+    """Adds a process and all that descends from it."""
+    family = [process]
+    while family:
+        member = family.pop()
+        if member in found or member.pid == os.getpid():
+            continue
+        found[member] = job_id
+        for child in children(member.pid):
+            seen = status(child)
+            if seen is not None and seen.parent == member.pid and _is(member):
+                family.append(_Process(child, seen.start_ticks))
+
+
+def _is(process: _Process) -> bool:
+    """Returns whether a process is there still, if only as a zombie."""
+    seen = status(process.pid) if process.pid else None
+    return seen is not None and seen.start_ticks == process.start_ticks
+
+
+def _session(pid: int) -> int:
     try:
-        descriptor = os.pidfd_open(pid)
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _kill(process: _Process) -> bool:
+    """Kills a process, waits for its end, and says whether it was alive."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return False
     try:
-        # Only now it is sure to be the same process for as long as it lives.
-        if not _is_marked(pid, marks):
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        # A zombie is somebody else's to reap.
+        if ended.poll(0) or not _is(process):
             return False
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        select.select([descriptor], [], [])
-    except ProcessLookupError:
+        ended.poll()
+    except (ProcessLookupError, PermissionError):
         return False
     finally:
         os.close(descriptor)
     return True
-
-
-def _is_marked(pid: int, marks: set[bytes]) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return not marks.isdisjoint(file.read().split(b"\0"))
-    except OSError:
-        return False  # gone, a kernel thread, or another user's

@@ -1,21 +1,25 @@
-"""Checks what callers hand in: commands, ids, offsets, page sizes and tokens; no I/O and no event loop."""
+"""Checks what callers hand in: commands, ids, numbers, page sizes and tokens; no I/O and no event loop."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 import uuid
 from typing import TYPE_CHECKING
 
 from jobworker.worker.errors import (
     InvalidCommandError,
+    InvalidGracePeriodError,
     InvalidJobIdError,
+    InvalidLimitError,
     InvalidOffsetError,
     InvalidPageSizeError,
     InvalidPageTokenError,
     InvalidRequestIdError,
     InvalidStreamError,
+    InvalidTailLinesError,
 )
 from jobworker.worker.job import STREAMS
 
@@ -113,6 +117,43 @@ def check_offset(offset: int) -> int:
     if offset < 0:
         raise InvalidOffsetError(offset)
     return offset
+
+
+def check_tail_lines(tail_lines: int | None, offset: int) -> int | None:
+    """Returns how many lines before the end to begin a read, or None to begin it at the offset.
+
+    Raises:
+        InvalidTailLinesError: If it is negative, or there is an offset too; the caller's fault.
+    """
+    if tail_lines is None:
+        return None
+    if tail_lines < 0:
+        raise InvalidTailLinesError(f"{tail_lines} lines before the end can't be; give 0 or more")
+    if offset:
+        raise InvalidTailLinesError(f"a read begins at offset {offset} or {tail_lines} lines before the end; give one")
+    return tail_lines
+
+
+def check_limit(limit: int) -> int:
+    """Returns how many bytes a read may give at most; 0 for any number.
+
+    Raises:
+        InvalidLimitError: If it is negative; the caller's fault.
+    """
+    if limit < 0:
+        raise InvalidLimitError(limit)
+    return limit
+
+
+def check_grace_period(seconds: float) -> float:
+    """Returns how long a job may take to end by itself, in seconds.
+
+    Raises:
+        InvalidGracePeriodError: If it is negative, infinite or no number; the caller's fault.
+    """
+    if not 0 <= seconds < math.inf:
+        raise InvalidGracePeriodError(seconds)
+    return seconds
 
 
 def check_page_size(page_size: int) -> int:

@@ -50,13 +50,19 @@ class Closed:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """Signals on all of a job's channels that the job was deleted, and its output with it."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Lagged:
     """Tells one subscriber that it was slow and lost the oldest `missed` messages; what comes next is in order."""
 
     missed: int
 
 
-News: TypeAlias = StateChanged | Grew | Closed
+News: TypeAlias = StateChanged | Grew | Closed | Deleted
 """What is published."""
 
 

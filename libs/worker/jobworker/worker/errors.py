@@ -107,6 +107,24 @@ class InvalidOffsetError(InvalidArgumentError):
         super().__init__(f"offset {offset} is negative; give 0 or more")
 
 
+class InvalidTailLinesError(InvalidArgumentError):
+    """A number of lines that is negative, or that comes with an offset; the caller's fault."""
+
+
+class InvalidLimitError(InvalidArgumentError):
+    """A negative limit; the caller's fault."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"limit {limit} is negative; give 0 for none, or more")
+
+
+class InvalidGracePeriodError(InvalidArgumentError):
+    """A grace period that is negative or no number; the caller's fault."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"a grace period of {seconds} s can't be; give 0 or more seconds")
+
+
 class InvalidPageSizeError(InvalidArgumentError):
     """A negative page size; the caller's fault."""
 
@@ -126,6 +144,20 @@ class JobNotFoundError(WorkerError, LookupError):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"no job has the id {job_id}; list the jobs to see which there are")
+
+
+class JobDeletedError(WorkerError, LookupError):
+    """The job was deleted while its output was read; whoever deleted it, or the worker's own limits, meant it."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} was deleted, and its output with it")
+
+
+class JobRunningError(WorkerError):
+    """A job that has not ended can't be deleted; the caller's fault."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} has not ended; stop it first")
 
 
 class OffsetOutOfRangeError(WorkerError, ValueError):
@@ -169,6 +201,39 @@ class StateDirectoryError(WorkerError):
 
     def __init__(self, path: os.PathLike[str] | str, problem: str) -> None:
         super().__init__(f"state directory {os.fspath(path)}: {problem}; give a directory that the worker may write to")
+
+
+class StateDirectoryInUseError(StateDirectoryError):
+    """Another worker has the state directory; the fault of whoever configured it."""
+
+    def __init__(self, path: os.PathLike[str] | str, owner: str) -> None:
+        super().__init__(path, f"it is in use by another worker ({owner}), which has to end first")
+
+
+class JobStoreError(WorkerError):
+    """The job store's file can't be used; the fault of whoever touched it or configured it, or of the disk."""
+
+    def __init__(self, path: os.PathLike[str] | str, problem: str) -> None:
+        super().__init__(f"job store {os.fspath(path)}: {problem}")
+
+
+class CgroupError(WorkerError):
+    """The cgroup for the jobs can't be used; the fault of whoever configured it."""
+
+    def __init__(self, root: str, problem: str) -> None:
+        super().__init__(
+            f"cgroup {root}: {problem}; give a cgroup v2 directory that the worker may write to, or auto or off"
+        )
+
+
+class SupervisorVersionError(WorkerError):
+    """The supervisor that runs the jobs of a state directory is of another version; who upgrades has to act."""
+
+    def __init__(self, path: os.PathLike[str] | str, theirs: object, ours: int, jobs: int) -> None:
+        super().__init__(
+            f"state directory {os.fspath(path)}: its supervisor speaks protocol version {theirs}, this worker {ours}, "
+            f"and {jobs} jobs run there; start the version of jobworker that started them, stop them, then upgrade"
+        )
 
 
 class SupervisorError(WorkerError):

@@ -89,10 +89,10 @@ class Inotify:
         self._descriptor = -1
 
     def add(self, path: str, callback: Callable[[], None]) -> int:
-        """Watches a file.
+        """Watches a file, or the files of a directory.
 
         Args:
-            path: The file; it is watched once at a time.
+            path: The file or directory; it is watched once at a time.
             callback: Called in the event loop after the file was written to, once for any number of writes.
 
         Returns:

@@ -24,9 +24,9 @@ class JobState(enum.Enum):
     SUCCEEDED = "succeeded"
     """Its first process exited with code 0."""
     FAILED = "failed"
-    """Its first process exited with another code, or was ended by a signal that nobody asked for."""
+    """Its first process exited with another code, was ended by a signal that nobody asked for, or was lost."""
     STOPPED = "stopped"
-    """Its first process was ended by a stop request."""
+    """A stop request ended its first process."""
 
     @property
     def is_final(self) -> bool:
@@ -37,10 +37,12 @@ class JobState(enum.Enum):
 @final
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The first process ended by itself."""
+    """The first process exited."""
 
     code: int
     """The exit code, 0 to 255."""
+    by_stop: bool = False
+    """Whether it had been sent SIGTERM because of a stop request."""
 
 
 @final
@@ -54,8 +56,17 @@ class Signaled:
     """Whether the supervisor sent that signal because of a stop request."""
 
 
-Outcome: TypeAlias = Exited | Signaled
-"""How the first process ended: what wait(2) said of it."""
+@final
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody saw how the first process ended."""
+
+    reason: str
+    """Why, in a sentence for people."""
+
+
+Outcome: TypeAlias = Exited | Signaled | Lost
+"""How the first process ended: what wait(2) said of it, or that nobody was there to ask."""
 
 
 @final
@@ -72,6 +83,7 @@ class Job:
         end_time: When the last of its processes was gone (UTC); None while it runs.
         stop_request_time: When a stop was first asked for (UTC); None if nobody did.
         outcome: How its first process ended; None while it runs.
+        killed_processes: How many processes, beside the first, were left when it ended and were killed.
         stdout_bytes: How much it has written to stdout so far.
         stderr_bytes: How much it has written to stderr so far.
     """
@@ -84,6 +96,7 @@ class Job:
     end_time: datetime | None = None
     stop_request_time: datetime | None = None
     outcome: Outcome | None = None
+    killed_processes: int = 0
     stdout_bytes: int = 0
     stderr_bytes: int = 0
 
@@ -116,17 +129,19 @@ class Job:
             return self
         return replace(self, stop_request_time=at)
 
-    def ended(self, outcome: Outcome, at: datetime) -> Job:
+    def ended(self, outcome: Outcome, at: datetime, *, killed_processes: int = 0) -> Job:
         """Returns this job in its final state; one that is final already stays as it is.
 
         Args:
-            outcome: What wait(2) said of the first process.
+            outcome: What is known of the first process's end.
             at: When its last process was gone. A clock that was set back meanwhile never makes a job end before its
                 start.
+            killed_processes: How many processes, beside the first, were left then and were killed.
         """
         if self.state.is_final:
             return self
-        return replace(self, outcome=outcome, end_time=max(at, self.start_time))
+        end_time = max(at, self.start_time)
+        return replace(self, outcome=outcome, end_time=end_time, killed_processes=killed_processes)
 
 
 def state_of(outcome: Outcome | None) -> JobState:
@@ -138,9 +153,9 @@ def state_of(outcome: Outcome | None) -> JobState:
     match outcome:
         case None:
             return JobState.RUNNING
+        case Exited(by_stop=True) | Signaled(by_stop=True):
+            return JobState.STOPPED
         case Exited(code=0):
             return JobState.SUCCEEDED
-        case Signaled(by_stop=True):
-            return JobState.STOPPED
         case _:
             return JobState.FAILED

@@ -1,18 +1,22 @@
 """Output logs: the append-only files that jobs write their streams to, and news of their growth.
 
-Jobs write to them without this process; here they are measured, read at an offset, and watched.
+Jobs write to them without this process, and the supervisor releases their oldest bytes; here they are measured, read at
+an offset, watched, and removed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import os
-from contextlib import contextmanager
+import shutil
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, final
 
+from jobworker.supervisor.released import sidecars
 from jobworker.worker.bus import Grew, MessageBus, stream_channel
 from jobworker.worker.errors import StateDirectoryError
+from jobworker.worker.job import STREAMS
+from jobworker.worker.log_files import OutputLog, SegmentedLog, WholeLog
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
@@ -20,54 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobworker.worker.inotify import Inotify
-    from jobworker.worker.job import StreamName
-
-CHUNK_BYTES = 512 << 10
-"""The most that one read returns: larger chunks made no follower faster (docs/performance.md)."""
-
-# One buffer for all readers of this thread: each read is copied out of it before anybody else can run.
-_buffer = bytearray(CHUNK_BYTES)
-
-
-@final
-class OutputLog:
-    """One stream's log, open for reading."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __repr__(self) -> str:
-        return f"<OutputLog size={self.size()}>"
-
-    def size(self) -> int:
-        """Returns how many bytes it has now."""
-        return os.fstat(self._descriptor).st_size
-
-    async def read(self, offset: int, length: int) -> bytes:
-        """Returns what it has at an offset; b"" at its end.
-
-        Args:
-            offset: In bytes, from 0.
-            length: How many bytes at most; `CHUNK_BYTES` is never exceeded.
-        """
-        chunk = self._read_cached(offset, min(length, CHUNK_BYTES))
-        if chunk is None:
-            # Only what must come from the disk is worth a thread.
-            chunk = await asyncio.to_thread(os.pread, self._descriptor, min(length, CHUNK_BYTES), offset)
-        return chunk
-
-    def _read_cached(self, offset: int, length: int) -> bytes | None:
-        """Returns what the page cache has, or None if the disk must be asked or the file system can't tell."""
-        view = memoryview(_buffer)[:length]
-        try:
-            count = os.preadv(self._descriptor, [view], offset, os.RWF_NOWAIT)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            if error.errno == errno.EOPNOTSUPP:
-                return None
-            raise
-        return bytes(view[:count])
+    from jobworker.worker.job import Job, StreamName
 
 
 @final
@@ -78,38 +35,67 @@ class OutputLogs:
         self._directory = os.fspath(directory)
         self._inotify = inotify
         self._bus = bus
+        # By path: the log, and how many read it.
+        self._opened: dict[str, tuple[OutputLog, int]] = {}
         # By path: the watch, and how many ask for it.
         self._watched: dict[str, tuple[int, int]] = {}
 
     def __repr__(self) -> str:
-        return f"<OutputLogs {self._directory} watched={len(self._watched)}>"
+        return f"<OutputLogs {self._directory} opened={len(self._opened)} watched={len(self._watched)}>"
 
     def path(self, job_id: str, stream: StreamName) -> str:
         """Returns the path of a log, whether or not it is there."""
         return f"{self._directory}/{job_id}.{stream}"
 
     def size(self, job_id: str, stream: StreamName) -> int:
-        """Returns how many bytes a job has written to a stream so far; 0 if somebody removed the log."""
+        """Returns how many bytes a job has written to a stream so far; 0 if its log isn't there."""
         return _size(self.path(job_id, stream))
 
+    def measured(self, job: Job) -> Job:
+        """Returns a job with the sizes that its output has now; a finished one's are known."""
+        if job.state.is_final:
+            return job
+        return job.with_sizes(*(self.size(job.id, stream) for stream in STREAMS))
+
+    def remove(self, job_id: str) -> None:
+        """Removes a job's logs, whether or not they are there; may run in a thread, since large ones take a while.
+
+        Who reads them has to be ended before (`LogReaders.end_job`).
+
+        Raises:
+            StateDirectoryError: If they can't be removed; the fault of whoever changed the directory, or of the disk.
+        """
+        for path in (self.path(job_id, stream) for stream in STREAMS):
+            for part in (path, *sidecars(path)):
+                try:
+                    with suppress(FileNotFoundError):
+                        _remove(part)
+                except OSError as error:
+                    problem = f"can't remove an output log: {error.strerror}"
+                    raise StateDirectoryError(self._directory, problem) from error
+
     @contextmanager
-    def open(self, job_id: str, stream: StreamName) -> Iterator[OutputLog]:
+    def open(self, job: Job, stream: StreamName) -> Iterator[OutputLog]:
         """Opens a log for reading, for as long as the context lasts.
+
+        Any number of contexts share one descriptor. The log of a finished job that wrote nothing need not be there.
 
         Raises:
             ResourceExhaustedError: If there are no file descriptors left; the host's fault.
             StateDirectoryError: If the log can't be read; the fault of whoever removed it, or of the disk.
         """
-        path = self.path(job_id, stream)
+        is_empty = job.state.is_final and not job.written(stream)
+        path = os.devnull if is_empty else self.path(job.id, stream)
+        log, users = self._opened.get(path) or (self._open(path), 0)
+        self._opened[path] = log, users + 1
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            problem = f"can't read the output log: {error.strerror}"
-            raise exhausted(error.errno or 0) or StateDirectoryError(self._directory, problem) from error
-        try:
-            yield OutputLog(descriptor)
+            yield log
         finally:
-            os.close(descriptor)
+            log, users = self._opened.pop(path)
+            if users > 1:
+                self._opened[path] = log, users - 1
+            else:
+                log.close()
 
     @contextmanager
     def watching(self, job_id: str, stream: StreamName) -> Iterator[None]:
@@ -136,12 +122,33 @@ class OutputLogs:
             else:
                 self._inotify.remove(watch)
 
+    def _open(self, path: str) -> OutputLog:
+        try:
+            return SegmentedLog(path) if os.path.isdir(path) else WholeLog(path)
+        except OSError as error:
+            problem = f"can't read the output log: {error.strerror}"
+            raise exhausted(error.errno or 0) or StateDirectoryError(self._directory, problem) from error
+
     def _publish(self, channel: str, path: str) -> None:
         self._bus.publish(channel, Grew(_size(path)))
 
 
 def _size(path: str) -> int:
     try:
-        return os.stat(path).st_size
+        status = os.stat(path)
+        if not stat.S_ISDIR(status.st_mode):
+            return status.st_size
+        log = SegmentedLog(path)
     except FileNotFoundError:
         return 0
+    try:
+        return log.size()
+    finally:
+        log.close()
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except IsADirectoryError:
+        shutil.rmtree(path)

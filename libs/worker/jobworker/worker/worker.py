@@ -1,8 +1,7 @@
-"""The worker: starts, stops, finds, lists, reads and awaits jobs. It puts the parts together and owns their lives."""
+"""The worker: starts, stops, finds, lists, reads, awaits and deletes jobs. It puts the parts together."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import warnings
 from contextlib import AsyncExitStack, aclosing
@@ -10,110 +9,131 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from jobworker.supervisor.protocol import Exited as ExitedEvent
-from jobworker.supervisor.protocol import Refused, Started
-from jobworker.supervisor.sweep import kill_marked
-from jobworker.worker import arguments, state_dir
-from jobworker.worker.bus import Closed, MessageBus, StateChanged, output_channel, stream_channel
-from jobworker.worker.errors import SupervisorError, WorkerClosedError
-from jobworker.worker.inotify import Inotify
-from jobworker.worker.job import STREAMS, Exited, Job, Signaled
-from jobworker.worker.output import OutputLogs
-from jobworker.worker.reader import LogReaders
-from jobworker.worker.starts import Starts, to_datetime
-from jobworker.worker.store import JobStore, MemoryJobStore, Page
-from jobworker.worker.supervisor_client import SupervisorClient
+from jobworker.worker import arguments
+from jobworker.worker.assembly import Parts, Settings, assemble, default_store
+from jobworker.worker.bus import MessageBus, StateChanged, output_channel
+from jobworker.worker.errors import JobRunningError, WorkerClosedError
+from jobworker.worker.retention import KeepFinished
+from jobworker.worker.store import Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
-    from jobworker.worker.job import StreamName
+    from jobworker.worker.bus import Subscription
+    from jobworker.worker.frames import Frame
+    from jobworker.worker.job import Job, StreamName
+    from jobworker.worker.store import JobStore
+    from jobworker.worker.supervision import Recovery
+
+DEFAULT_LOG_LIMIT = 1 << 30
+"""How many bytes of each output stream are kept, unless told otherwise."""
 
 
 @final
 class Worker:
     """Runs jobs: an async context manager that belongs to one event loop and one task.
 
-    Leaving the context kills every job. So does the end of this process, even by SIGKILL: a job never outlives its
-    worker. A job id may everywhere be the beginning of one, as long as a single job's id begins with it.
+    Without a state directory a job never outlives its worker, even if that is killed by SIGKILL. With one, jobs go on
+    when this process is killed, and the next worker of the directory takes all of them back; leaving the context kills
+    them unless they are to be kept. A job id may everywhere be the beginning of one, as long as a single one fits.
 
     Example:
         >>> async with Worker() as worker:
         ...     job = await worker.start(["sh", "-c", "echo hi; sleep 1"])
-        ...     async for chunk in worker.read_logs(job.id, "stdout", follow=True):
-        ...         print(chunk)
+        ...     async for frame in worker.read_logs(job.id, "stdout", follow=True):
+        ...         print(frame)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default
         self,
         *,
         state_dir: Path | str | None = None,
         environment: Mapping[str, str] | None = None,
         store: JobStore | None = None,
+        keep_jobs: bool = False,
+        cgroup_root: str = "auto",
+        log_limit: int = DEFAULT_LOG_LIMIT,
+        keep_finished: KeepFinished | None = None,
     ) -> None:
-        """Prepares a worker; entering it starts its supervisor.
+        """Prepares a worker; entering it starts its supervisor, or finds the one that its state directory has.
 
         Args:
-            state_dir: Where the output logs are kept, made if it isn't there, and left as it is at the end. None is a
-                private temporary directory, removed at the end.
-            environment: The environment of the jobs; None is this process's.
-            store: Where jobs are kept; None is a new `MemoryJobStore`.
+            state_dir: Where all is kept, made if it isn't there. None is a temporary directory, removed at the end.
+            environment: That of the jobs; None is this process's.
+            store: Where jobs are kept; None is an SQLite file in the state directory, or without one this process's
+                memory. With a store that is not durable, jobs die with their worker.
+            keep_jobs: Whether jobs go on when the context is left; for the next worker of the state directory.
+            cgroup_root: The cgroup v2 directory to make jobs' cgroups in; "auto" is this process's own, "off" is none.
+            log_limit: How many bytes of each output stream are kept; the oldest give way. 0 is no limit.
+            keep_finished: Which finished jobs are kept; None is the default.
         """
-        self._state_dir = None if state_dir is None else Path(state_dir)
-        self._environment = os.environ if environment is None else environment
-        self._store = MemoryJobStore() if store is None else store
+        directory = None if state_dir is None else Path(state_dir)
+        self._settings = Settings(
+            directory=directory,
+            environment=os.environ if environment is None else environment,
+            store=store or default_store(directory),
+            cgroup_root=cgroup_root,
+            log_limit=arguments.check_limit(log_limit),
+            keep_finished=keep_finished or KeepFinished(),
+        )
+        self._keep_jobs = keep_jobs
         self.bus = MessageBus()
-        self._changing = asyncio.Lock()
         self._stack = AsyncExitStack()
-        self._open = False
+        self._opened: Parts | None = None
 
     def __repr__(self) -> str:
-        return f"<Worker {'open' if self._open else 'closed'} store={self._store!r}>"
+        return f"<Worker {'closed' if self._opened is None else 'open'} store={self._settings.store!r}>"
 
     def __del__(self) -> None:
-        if self._open:
+        if self._opened is not None:
             warnings.warn(f"{self!r} was never left: use 'async with'", ResourceWarning, source=self, stacklevel=2)
+
+    @property
+    def recovery(self) -> Recovery:
+        """What was taken back from the worker before this one."""
+        return self._parts.supervision.recovery
+
+    @property
+    def cgroup_root(self) -> str:
+        """The cgroup v2 directory in which each job's cgroup is made; empty if they have none."""
+        return self._parts.supervision.cgroup_root
 
     async def __aenter__(self) -> Self:
         """Opens the worker.
 
         Raises:
-            StateDirectoryError: If the state directory can't be used; the fault of whoever chose it.
+            StateDirectoryError: If the state directory can't be used, or is in use; the fault of whoever chose it.
+            JobStoreError: If the job store can't be opened; the message says what is wrong with it.
+            CgroupError: If the cgroup can't be used; the fault of whoever chose it.
+            SupervisorVersionError: If jobs of another version run there; who upgrades has to act.
             ResourceExhaustedError: If there are no processes, descriptors or inotify instances left; the host's fault.
             SupervisorError: If the supervisor does not start; the host's fault, or a bug of ours.
         """
         async with AsyncExitStack() as stack:
-            scratch = None if self._state_dir else stack.enter_context(state_dir.private_directory())
-            directory = state_dir.prepare(self._state_dir or scratch or Path())
-            inotify = await stack.enter_async_context(Inotify())
-            self._logs = OutputLogs(directory, inotify, self.bus)
-            self._readers = LogReaders(self._store, self._logs, self.bus)
-            self._supervisor = await stack.enter_async_context(SupervisorClient(self._environment, scratch))
-            self._starts = Starts(self._store, self._supervisor, self._logs)
-            tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            tasks.create_task(self._handle_events(), name="jobworker: supervisor's events")
+            self._opened = await assemble(self._settings, self.bus, stack)
             self._stack = stack.pop_all()
-        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Ends readers, kills all jobs, and ends the supervisor.
+        """Ends readers, and kills all jobs unless they are to be kept.
 
         Raises:
             SupervisorError: If the supervisor died while the worker was open; the host's fault, or a bug of ours.
+            JobStoreError: If the job store failed meanwhile; the message says how.
         """
-        self._open = False
-        self._readers.end_all()
-        self._supervisor.close()
+        parts, self._opened = self._parts, None
+        parts.readers.end_all()
+        parts.cleaning.cancel()
+        parts.supervision.close(keep_jobs=self._keep_jobs)
         try:
             # Without the caller's exception: the events up to the supervisor's last are handled in any case.
             await self._stack.aclose()
         except BaseExceptionGroup as group:
-            # The one task that can fail is ours; who uses the worker need not know that there is a group.
+            # Of the tasks, which are ours, one can fail; who uses the worker need not know that there is a group.
             raise group.exceptions[0] from None
         finally:
             self.bus.close()
@@ -122,11 +142,11 @@ class Worker:
         """Starts a job.
 
         Args:
-            command: The program and its arguments; a program without a slash is looked up along the worker's PATH. No
-                shell is involved.
+            command: The program, looked up along the worker's PATH unless it has a slash, and its arguments; no shell.
             owner: Who starts it, in the caller's own terms.
             request_id: A UUID of the caller's choice: the same owner's same one always gives the same job, however
-                often and however concurrently it is asked for. None or "" for a new job in any case.
+                often and however concurrently it is asked for, for as long as that job is kept. None or "" for a new
+                job in any case.
 
         Returns:
             The job, which runs. It goes on whatever happens to the caller.
@@ -138,25 +158,34 @@ class Worker:
             ProgramNotFoundError, ProgramNotExecutableError, ProgramFormatError, CommandTooLongError: If the kernel
                 refuses to execute the program; the caller's fault.
             ResourceExhaustedError: If the host has no more processes, memory, descriptors or disk; the host's fault.
+            JobStoreError: If the job store can't keep it; the message says why.
             SupervisorError: If the start failed in another way; the host's fault, or a bug of ours.
             WorkerClosedError: If the worker is closed, or is being closed; the caller's fault.
         """
-        self._check_open()
+        parts = self._parts
         words, request = arguments.check_command(command), arguments.check_request_id(request_id)
-        return self._measured(await self._starts.start(words, owner, request))
+        return parts.lifecycle.measured(await parts.starts.start(words, owner, request))
 
-    async def stop(self, job_id: str) -> Job:
-        """Kills a job and returns it once its processes are gone; a finished job is returned as it is.
+    async def stop(self, job_id: str, *, grace_period: float = 0.0) -> Job:
+        """Ends a job and returns it once its processes are gone; a finished job is returned as it is.
+
+        Args:
+            job_id: The job.
+            grace_period: How many seconds it may take to end by itself, after SIGTERM was sent to its process group;
+                what is left then is killed. 0 kills at once. The shortest of several stops holds.
 
         Raises:
             InvalidJobIdError, AmbiguousJobIdError, JobNotFoundError: If the id names no one job; the caller's fault.
+            InvalidGracePeriodError: If it can't be; the caller's fault.
             WorkerClosedError: If the worker is closed, or is being closed; the caller's fault.
         """
-        now = datetime.now(UTC)
-        job = await self._change((await self._find(job_id)).id, lambda job: job.with_stop_request(now))
-        if not job.state.is_final:
-            self._supervisor.kill(job.id)
-        return await self.wait(job.id)
+        now, grace_seconds = datetime.now(UTC), arguments.check_grace_period(grace_period)
+        parts, job = self._parts, await self._find(job_id)
+        async with self.bus.subscribe(output_channel(job.id)) as news:
+            job = await parts.lifecycle.change(job.id, lambda job: job.with_stop_request(now))
+            if not job.state.is_final:
+                parts.supervision.stop(job.id, grace_seconds)
+            return await self._end_of(job, news)
 
     async def get(self, job_id: str) -> Job:
         """Returns a job as it is now.
@@ -165,7 +194,7 @@ class Worker:
             InvalidJobIdError, AmbiguousJobIdError, JobNotFoundError: If the id names no one job; the caller's fault.
             WorkerClosedError: If the worker is closed; the caller's fault.
         """
-        return self._measured(await self._find(job_id))
+        return self._parts.lifecycle.measured(await self._find(job_id))
 
     async def list(self, *, page_size: int = 0, page_token: str = "") -> Page:
         """Returns jobs, newest first, a page at a time.
@@ -178,10 +207,9 @@ class Worker:
             InvalidPageSizeError, InvalidPageTokenError: If they can't be; the caller's fault.
             WorkerClosedError: If the worker is closed; the caller's fault.
         """
-        self._check_open()
-        size = arguments.check_page_size(page_size)
-        jobs, before = await self._store.page(size, arguments.decode_page_token(page_token))
-        return Page(tuple(map(self._measured, jobs)), arguments.encode_page_token(before))
+        parts, size = self._parts, arguments.check_page_size(page_size)
+        jobs, before = await parts.store.page(size, arguments.decode_page_token(page_token))
+        return Page(tuple(map(parts.lifecycle.measured, jobs)), arguments.encode_page_token(before))
 
     async def wait(self, job_id: str) -> Job:
         """Returns a job once it has finished and its processes are gone.
@@ -190,98 +218,83 @@ class Worker:
             InvalidJobIdError, AmbiguousJobIdError, JobNotFoundError: If the id names no one job; the caller's fault.
             WorkerClosedError: If the worker is closed, or is closed meanwhile; the caller's fault.
         """
-        job = await self._find(job_id)
+        parts, job = self._parts, await self._find(job_id)
         async with self.bus.subscribe(output_channel(job.id)) as news:
-            job = await self._store.find(job.id)
-            if job.state.is_final:
-                return job
-            async for message in news:
-                if isinstance(message, StateChanged) and message.job.state.is_final:
-                    return message.job
-        raise WorkerClosedError
+            return await self._end_of(await parts.store.find(job.id), news)
 
-    async def read_logs(
-        self, job_id: str, stream: StreamName, *, offset: int = 0, follow: bool = False
-    ) -> AsyncGenerator[bytes, None]:
-        """Yields what a job has written to a stream, exact to the byte, in chunks of up to 512 KiB.
+    async def delete(self, job_id: str) -> Job:
+        """Deletes a finished job, its output included, and returns it as it was.
+
+        Raises:
+            InvalidJobIdError, AmbiguousJobIdError, JobNotFoundError: If the id names no one job; the caller's fault.
+            JobRunningError: If it has not ended; the caller's fault.
+            WorkerClosedError: If the worker is closed; the caller's fault.
+        """
+        parts, job = self._parts, await self._find(job_id)
+        if not job.state.is_final:
+            raise JobRunningError(job.id)
+        await parts.cleaner.delete(job)
+        return job
+
+    async def read_logs(  # noqa: PLR0913 - where a read begins and ends has many forms
+        self,
+        job_id: str,
+        stream: StreamName,
+        *,
+        offset: int = 0,
+        follow: bool = False,
+        tail_lines: int | None = None,
+        limit: int = 0,
+    ) -> AsyncGenerator[Frame, None]:
+        """Yields what a job has written to a stream, exact to the byte, frame by frame.
 
         Args:
             job_id: The job.
             stream: "stdout" or "stderr".
             offset: Where to begin, in bytes from 0.
             follow: Whether to go on until the job has ended; else to what is there at the call.
+            tail_lines: Where to begin in place of at an offset: this many lines before the end of what is there.
+            limit: How many bytes of output to give at most; 0 for any number.
+
+        Yields:
+            `LogData` of up to 512 KiB, `LogGap` for what was released, and last, if all goes well, one `LogEnd`.
 
         Raises:
             InvalidJobIdError, AmbiguousJobIdError, JobNotFoundError: If the id names no one job; the caller's fault.
-            InvalidStreamError, InvalidOffsetError: If they can't be; the caller's fault.
+            InvalidStreamError, InvalidOffsetError, InvalidTailLinesError, InvalidLimitError: The caller's fault.
             OffsetOutOfRangeError: If the stream has fewer bytes so far; the caller's fault.
+            JobDeletedError: If the job is deleted meanwhile; whoever deletes it means it.
             ResourceExhaustedError: If there are no descriptors or inotify watches left; the host's fault.
+            StateDirectoryError: If the log was removed by somebody else; their fault.
             WorkerClosedError: If the worker is closed, or is closed meanwhile; the caller's fault.
         """
-        name = arguments.check_stream(stream)
-        begin = arguments.check_offset(offset)
-        job = await self._find(job_id)
-        async with aclosing(self._readers.read(job, name, begin, follow=follow)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        name, begin, most = arguments.check_stream(stream), arguments.check_offset(offset), arguments.check_limit(limit)
+        lines = arguments.check_tail_lines(tail_lines, offset)
+        parts, job = self._parts, await self._find(job_id)
+        reading = parts.readers.read(job, name, offset=begin, tail_lines=lines, limit=most, follow=follow)
+        async with aclosing(reading) as frames:
+            async for frame in frames:
+                yield frame
+                del frame  # a follower that waits must not hold what it has given
 
     def stop_reading(self) -> None:
         """Ends every `read_logs`, and those to come, with a `WorkerClosedError`; jobs go on."""
-        self._readers.end_all()
+        self._parts.readers.end_all()
 
-    def _check_open(self) -> None:
-        if not self._open:
+    @property
+    def _parts(self) -> Parts:
+        if self._opened is None:
             raise WorkerClosedError
+        return self._opened
 
     async def _find(self, job_id: str) -> Job:
-        self._check_open()
-        return await self._store.find(arguments.check_job_id(job_id))
+        parts = self._parts
+        return await parts.store.find(arguments.check_job_id(job_id))
 
-    def _measured(self, job: Job) -> Job:
-        """Returns a job with the sizes its output has now; a finished one's are known."""
+    async def _end_of(self, job: Job, news: Subscription) -> Job:
         if job.state.is_final:
             return job
-        return job.with_sizes(*(self._logs.size(job.id, stream) for stream in STREAMS))
-
-    async def _change(self, job_id: str, change: Callable[[Job], Job]) -> Job:
-        """Changes a job in the store; a change never undoes another that came between its reading and its writing."""
-        async with self._changing:
-            before = await self._store.find(job_id)
-            after = change(before)
-            if after is not before:
-                await self._store.replace(after)
-        return after
-
-    async def _handle_events(self) -> None:
-        try:
-            async for event in self._supervisor.events():
-                match event:
-                    case Started():
-                        job = await self._starts.started(event)
-                        self.bus.publish(output_channel(job.id), StateChanged(job))
-                    case Refused():
-                        self._starts.refused(event)
-                    case ExitedEvent():
-                        await self._end(event)
-            # A start that was not answered may have happened all the same.
-            left = [*(job.id for job in await self._store.running()), *self._starts.pending()]
-        finally:
-            # Also if the job store failed: nobody else would answer them.
-            self._starts.fail_all(WorkerClosedError())
-        if self._open or left:
-            killed = await asyncio.to_thread(kill_marked, left)
-            raise SupervisorError(f"the supervisor died; {killed} processes of its {len(left)} jobs were killed")
-
-    async def _end(self, event: ExitedEvent) -> None:
-        outcome = Signaled(event.signal, event.by_stop) if event.signal else Exited(event.code or 0)
-        at = to_datetime(event.time_ns)
-
-        def end(job: Job) -> Job:
-            # A job that ends because its worker does is stopped too, though no client asked for it.
-            asked = job.with_stop_request(at) if event.by_stop else job
-            return self._measured(asked).ended(outcome, at)
-
-        job = await self._change(event.job_id, end)
-        for stream in STREAMS:
-            self.bus.publish(stream_channel(job.id, stream), Closed(job.written(stream)))
-        self.bus.publish(output_channel(job.id), StateChanged(job))
+        async for message in news:
+            if isinstance(message, StateChanged) and message.job.state.is_final:
+                return message.job
+        raise WorkerClosedError

@@ -1,0 +1,123 @@
+"""What the tests of killing share: both ways to keep a job together, and jobs whose processes try to get away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jobworker_testing import ProcessHandle
+from worker_support import library_environment, python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+LEAVING = {
+    "child": "",
+    "setsid": "os.setsid()",
+    "setpgid": "os.setpgid(0, 0)",
+    "daemon": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')",
+    "orphan": "if os.fork(): os._exit(0)",
+    "deaf": "os.setsid()\nfor number in set(signal.valid_signals()) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)",
+    "silent": "os.setsid()\nos.closerange(0, 3)",
+    "nameless": "os.setsid()\nenvironment = {}",
+    "ghost": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')\nos.closerange(0, 3)\nenvironment = {}",
+}
+"""How a job's process leaves, by name: what it does before it becomes `sleep`. The ghost takes all along that it can."""
+
+# Makes a process that leaves in each of the given ways, and says their ids once they all have left.
+_LEAVER = """
+import os, signal, sys
+for way in sys.argv[1:]:
+    environment = dict(os.environ)
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.close(reading)
+        exec(way)
+        os.write(writing, b"%d" % os.getpid())
+        # Closes the pipe, so that what the parent reads then ends.
+        os.execve("/bin/sleep", ["sleep", "1000"], environment)
+    os.close(writing)
+    with open(reading, "rb") as left:
+        os.write(1, left.read() + b"\\n")
+"""
+
+
+def leaver(ways: Iterable[str], then: str) -> list[str]:
+    """Returns a job that makes a process for each of some ways to leave, and says their ids, a line each.
+
+    Args:
+        ways: Of `LEAVING`.
+        then: What it does after that.
+    """
+    return python(f"{_LEAVER}\n{then}", *(LEAVING[way] for way in ways))
+
+
+def waiting_at(path: str) -> str:
+    """Returns source that waits at a gate."""
+    return f"open({path!r}).readline()"
+
+
+FOREVER = "signal.pause()"
+"""Source that waits for a signal."""
+
+
+@contextmanager
+def handles(pids: Iterable[int | str]) -> Iterator[list[ProcessHandle]]:
+    """Holds on to processes that live, so that their end is seen whoever gets their ids next."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(ProcessHandle(int(pid))) for pid in pids]
+
+
+def alive(processes: Iterable[ProcessHandle]) -> list[int]:
+    """Returns which of some processes have not exited."""
+    return [process.pid for process in processes if not process.has_exited()]
+
+
+@cache
+def own_root() -> tuple[str, str]:
+    """Returns the cgroup in which those of jobs can be made here; or "" and why there is none."""
+    source = "import json; from jobworker.supervisor.cgroups import usable_root; print(json.dumps(usable_root('auto')))"
+    # In a process of its own, which has but one thread.
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=library_environment(), capture_output=True, text=True, check=True
+    )
+    path, problem = json.loads(done.stdout)
+    return path, problem
+
+
+@contextmanager
+def cgroup_for_tests() -> Iterator[str]:
+    """Makes a cgroup to make others in, and removes it: which fails if any is left in it.
+
+    Skips the test where the host does not grant it.
+    """
+    import pytest  # noqa: PLC0415 - what is run in a process of its own imports this file too, without pytest
+
+    root, problem = own_root()
+    if not root:
+        pytest.skip(f"no cgroup for each job: {problem}")
+    path = f"{root}/tests-{os.getpid()}"
+    os.mkdir(path)
+    try:
+        yield path
+    finally:
+        os.rmdir(path)
+
+
+def run_source(source: str, *arguments: str, under: Sequence[str] = ()) -> None:
+    """Runs Python source with the library in a process of its own, which must end well and say nothing.
+
+    Raises:
+        AssertionError: If it doesn't.
+    """
+    command = [*under, sys.executable, "-c", textwrap.dedent(source), *arguments]
+    done = subprocess.run(
+        command, env=library_environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
