@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from jobworker_testing import DaemonProcess, client_options, daemon_options
@@ -73,14 +72,13 @@ def main() -> None:
         DaemonDiedError: If the daemon does not start.
         subprocess.CalledProcessError: If a command fails.
     """
-    with tempfile.TemporaryDirectory(prefix="jobworker-demo-") as state_dir:
-        _say("The daemon starts; it listens on the loopback alone, for TLS 1.3 with client certificates.")
-        print("$ worker-daemon --address=127.0.0.1:0", flush=True)
-        with DaemonProcess([str(_DAEMON)], *daemon_options(_CERTS, state_dir=state_dir)) as daemon:
-            print(daemon.lines[-1], end="", flush=True)
-            _show(_Shell(daemon.address))
-            _say("The daemon is told to end (SIGTERM), and leaves nothing behind.")
-            code = daemon.stop()
+    _say("The daemon starts; it listens on the loopback alone, for TLS 1.3 with client certificates.")
+    with DaemonProcess([str(_DAEMON)], *daemon_options(_CERTS)) as daemon:
+        print(f"$ worker-daemon --address=127.0.0.1:0 --state-dir={daemon.state_dir}", flush=True)
+        print(daemon.lines[-1], end="", flush=True)
+        _show(_Shell(daemon.address))
+        _say("The daemon is told to end (SIGTERM), and leaves nothing behind.")
+        code = daemon.stop()
     print(f"exit code {code}")
     sys.exit(code)
 

@@ -49,6 +49,7 @@ _CASES = {
     "jobworker.v1.JobWorkerService/ReadLogs": _Case(
         pb.ReadLogsRequest(job_id=_NO_JOB, stream=pb.LOG_STREAM_STDOUT), "us", _MISSING, log=False
     ),
+    "jobworker.v1.JobWorkerService/DeleteJob": _Case(pb.DeleteJobRequest(job_id=_NO_JOB), "uu", _MISSING, log=False),
     "grpc.health.v1.Health/Check": _Case(health_pb2.HealthCheckRequest(), "uu", _OK, log=True),
     "grpc.health.v1.Health/List": _Case(health_pb2.HealthListRequest(), "uu", _OK, log=True),
     "grpc.health.v1.Health/Watch": _Case(health_pb2.HealthCheckRequest(), "us", _OK, log=True),

@@ -10,33 +10,19 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from grpc_status import rpc_status
 
-from daemon_world import follow, new_world, raw_call, read_until, refusal_of, shell
+from daemon_world import follow, new_world, raw_call, read_until, reason_of, refusal_of, shell
 from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from google.protobuf.message import Message
 
     from daemon_world import Pki, World
     from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 _NO_JOB = "00000000-0000-4000-8000-000000000000"
-
-
-def _refused(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
-    """Returns the code and the reason of a call that is refused."""
-    error = refusal_of(call)
-    status = rpc_status.from_call(error)
-    assert status.message == error.details()
-    info = error_details_pb2.ErrorInfo()
-    assert status.details[0].Unpack(info)
-    return error.code(), info.reason
 
 
 def _fields(line: str) -> dict[str, str]:
@@ -99,7 +85,7 @@ def test_errors(stub: rpc.JobWorkerServiceStub, request_: Message, code: str, re
     """Each kind of bad request has its code and a reason that a program can rely on."""
     method = getattr(stub, type(request_).__name__.removesuffix("Request"))
     streams = isinstance(request_, pb.ReadLogsRequest)
-    assert _refused(lambda: list(method(request_)) if streams else method(request_)) == (grpc.StatusCode[code], reason)
+    assert reason_of(lambda: list(method(request_)) if streams else method(request_)) == (grpc.StatusCode[code], reason)
 
 
 def test_offsets_out_of_range(stub: rpc.JobWorkerServiceStub) -> None:
@@ -109,8 +95,8 @@ def test_offsets_out_of_range(stub: rpc.JobWorkerServiceStub) -> None:
     def read(offset: int) -> list[pb.ReadLogsResponse]:
         return list(stub.ReadLogs(pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDOUT, offset=offset)))
 
-    assert _refused(lambda: read(1)) == (grpc.StatusCode.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE")
-    assert _refused(lambda: read(-1)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OFFSET")
+    assert reason_of(lambda: read(1)) == (grpc.StatusCode.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE")
+    assert reason_of(lambda: read(-1)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_OFFSET")
     assert [frame.WhichOneof("frame") for frame in read(0)] == ["end"]
 
 
@@ -233,7 +219,7 @@ def test_job_id_cannot_forge_a_line(own_world: World) -> None:
     with own_world.stub() as stub:
         for forged in ('x" code=OK event="call', "a\nevent=call method=/x/Forged", "x" * 100_000):
             request = pb.GetJobRequest(job_id=forged)
-            assert _refused(functools.partial(stub.GetJob, request))[1] == "INVALID_JOB_ID"
+            assert reason_of(functools.partial(stub.GetJob, request))[1] == "INVALID_JOB_ID"
             line = own_world.call_line("GetJob")
             assert _fields(line)["job"] == forged[:200]
             assert _fields(line)["code"] == "INVALID_ARGUMENT"
@@ -247,7 +233,7 @@ def test_arguments_are_for_debug_alone(pki: Pki) -> None:
         with new_world(pki, f"--log-level={level}") as world:
             with world.stub() as stub:
                 stub.StartJob(pb.StartJobRequest(command=["true", argument]))
-                _refused(lambda: stub.StartJob(pb.StartJobRequest(command=["/no/such/program", argument])))
+                reason_of(lambda: stub.StartJob(pb.StartJobRequest(command=["/no/such/program", argument])))
             world.daemon.stop()
             assert any(argument in line for line in world.daemon.lines) is expected
 
@@ -270,7 +256,7 @@ def test_health(world: World) -> None:
             assert health.Check(request).status == health_pb2.HealthCheckResponse.SERVING
         assert set(health.List(health_pb2.HealthListRequest()).statuses) == {"", "jobworker.v1.JobWorkerService"}
         missing = health_pb2.HealthCheckRequest(service="no.such.Service")
-        assert _refused(lambda: health.Check(missing)) == (grpc.StatusCode.NOT_FOUND, "SERVICE_NOT_FOUND")
+        assert reason_of(lambda: health.Check(missing)) == (grpc.StatusCode.NOT_FOUND, "SERVICE_NOT_FOUND")
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

@@ -5,12 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from jobworker.daemon import convert
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.worker import Exited, InvalidStreamError, Job, JobState, Outcome, Signaled
+from jobworker.worker import (
+    Exited,
+    Frame,
+    InvalidGracePeriodError,
+    InvalidStreamError,
+    Job,
+    JobState,
+    LogData,
+    LogEnd,
+    LogGap,
+    Lost,
+    Outcome,
+    Signaled,
+)
 
 _AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+_ENDED = Job("id", ("x",), _AT).ended(Exited(3), _AT)
 
 
 def test_running_job() -> None:
@@ -29,6 +44,7 @@ def test_running_job() -> None:
     assert told.WhichOneof("outcome") is None
     assert not told.HasField("end_time")
     assert not told.HasField("stop_request_time")
+    assert not told.HasField("termination")
 
 
 @pytest.mark.parametrize(
@@ -38,9 +54,11 @@ def test_running_job() -> None:
         (Exited(255), pb.JOB_STATE_FAILED, "exit_code", 255),
         (Signaled(11), pb.JOB_STATE_FAILED, "signal", 11),
         (Signaled(9, by_stop=True), pb.JOB_STATE_STOPPED, "signal", 9),
+        (Exited(143, by_stop=True), pb.JOB_STATE_STOPPED, "exit_code", 143),
+        (Lost("the host was restarted"), pb.JOB_STATE_FAILED, "lost", pb.Lost(reason="the host was restarted")),
     ],
 )
-def test_finished_job(outcome: Outcome, state: pb.JobState.ValueType, field: str, value: int) -> None:
+def test_finished_job(outcome: Outcome, state: pb.JobState.ValueType, field: str, value: object) -> None:
     """A finished job has its outcome, an exit code of 0 too, and both times."""
     end = _AT + timedelta(seconds=1)
     told = convert.job_message(Job("id", ("x",), _AT, outcome=outcome, end_time=end, stop_request_time=_AT))
@@ -49,6 +67,15 @@ def test_finished_job(outcome: Outcome, state: pb.JobState.ValueType, field: str
     assert getattr(told, field) == value
     assert told.end_time.ToDatetime(UTC) == end
     assert told.stop_request_time.ToDatetime(UTC) == _AT
+
+
+@pytest.mark.parametrize("killed", [0, 1, 70_000])
+def test_termination(killed: int) -> None:
+    """Once a job has ended it says how many processes had to be killed, also where there were none."""
+    ended = Job("id", ("x",), _AT).ended(Exited(0), _AT, killed_processes=killed)
+    told = convert.job_message(ended)
+    assert told.HasField("termination")
+    assert told.termination.killed_processes == killed
 
 
 def test_every_state_is_told() -> None:
@@ -79,11 +106,52 @@ def test_frames_are_the_protos(offset: int, size: int) -> None:
     assert convert.data_frame(offset, data) == message.SerializeToString()
 
 
-def test_end_frame() -> None:
-    """The end frame carries offset and job."""
-    job = Job("id", ("x",), _AT, outcome=Exited(3), end_time=_AT)
-    frame = pb.ReadLogsResponse.FromString(convert.end_frame(7, job))
-    assert frame == pb.ReadLogsResponse(end=pb.LogEnd(offset=7, job=convert.job_message(job)))
+@pytest.mark.parametrize(
+    ("frame", "expected", "end"),
+    [
+        (LogData(5, b"abc"), pb.ReadLogsResponse(data=pb.LogData(offset=5, data=b"abc")), 8),
+        (LogGap(0, 4096), pb.ReadLogsResponse(gap=pb.LogGap(**{"from": 0, "to": 4096})), 4096),
+        (LogGap(7, 2**63 - 1), pb.ReadLogsResponse(gap=pb.LogGap(**{"from": 7, "to": 2**63 - 1})), 2**63 - 1),
+        (LogEnd(7, _ENDED), pb.ReadLogsResponse(end=pb.LogEnd(offset=7, job=convert.job_message(_ENDED))), 7),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_frame_is_told_as_it_is(frame: Frame, expected: pb.ReadLogsResponse, end: int) -> None:
+    """Each frame of the library is one of the API, and what follows it begins where it ends."""
+    assert pb.ReadLogsResponse.FromString(convert.log_frame(frame)) == expected
+    assert convert.end_of(frame) == end
+
+
+@pytest.mark.parametrize(
+    ("period", "seconds"),
+    [
+        (Duration(), 0.0),
+        (Duration(seconds=3), 3.0),
+        (Duration(seconds=1, nanos=500_000_000), 1.5),
+        (Duration(nanos=1), 1e-9),
+        (Duration(seconds=315_576_000_000, nanos=999_999_999), 315_576_000_000.999_999_999),
+    ],
+)
+def test_grace_period(period: Duration, seconds: float) -> None:
+    """A valid duration is its seconds; one that was not set is none."""
+    assert convert.grace_seconds(period) == seconds
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        Duration(seconds=-1),
+        Duration(nanos=-1),
+        Duration(seconds=1, nanos=-1),
+        Duration(seconds=-1, nanos=1),
+        Duration(nanos=1_000_000_000),
+        Duration(seconds=315_576_000_001),
+    ],
+)
+def test_no_grace_period(period: Duration) -> None:
+    """A negative one, and what is no valid duration, is refused rather than taken for something else."""
+    with pytest.raises(InvalidGracePeriodError):
+        convert.grace_seconds(period)
 
 
 @pytest.mark.parametrize("stream", [pb.LOG_STREAM_UNSPECIFIED, 3, -1])

@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, final
 
 import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from devcerts import Authority, KeyType, Usage, Validity
 from jobworker.v1 import job_worker_pb2 as pb
@@ -104,6 +107,11 @@ class World:
     daemon: DaemonProcess
     pki: Pki
 
+    @property
+    def state_dir(self) -> Path:
+        """The daemon's state directory."""
+        return self.daemon.state_dir
+
     @contextmanager
     def channel(self, client: str = "full") -> Iterator[grpc.Channel]:
         """Connects as a client, with a connection of its own."""
@@ -132,31 +140,38 @@ class World:
 
 @contextmanager
 def new_world(
-    pki: Pki, *options: str, environment: dict[str, str] | None = None, prefix: Sequence[str] = ()
+    pki: Pki,
+    *options: str,
+    state_dir: Path | None = None,
+    environment: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[World]:
     """Starts a daemon of one's own.
 
     Args:
         pki: The certificates to serve with.
         *options: Further options.
+        state_dir: Its state directory; None for a fresh one, removed at the end.
         environment: Variables to add to this process's.
         prefix: A program to start it with, which becomes it.
     """
-    with DaemonProcess([*prefix, *program()], *pki.options(), *options, environment=environment) as daemon:
+    command = [*prefix, *program()]
+    with DaemonProcess(command, *pki.options(), *options, state_dir=state_dir, environment=environment) as daemon:
         yield World(daemon, pki)
 
 
 def run_to_its_end(*options: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a daemon that is expected to give up by itself."""
-    return subprocess.run(
-        [*program(), *options],
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    """Runs a daemon that is expected to give up by itself, with a state directory of its own unless told otherwise."""
+    with tempfile.TemporaryDirectory(prefix="jobworker-state-") as state_dir:
+        return subprocess.run(
+            [*program(), *options],
+            env={**os.environ, "JOBWORKER_STATE_DIR": state_dir, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
 
 
 def shell(stub: rpc.JobWorkerServiceStub, script: str) -> str:
@@ -164,10 +179,16 @@ def shell(stub: rpc.JobWorkerServiceStub, script: str) -> str:
     return stub.StartJob(pb.StartJobRequest(command=["sh", "-c", script])).job.id
 
 
-def follow(stub: rpc.JobWorkerServiceStub, job_id: str) -> Frames:
+def follow(stub: rpc.JobWorkerServiceStub, job_id: str, offset: int = 0) -> Frames:
     """Follows a job's stdout."""
-    request = pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDOUT, follow=True)
+    request = pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDOUT, offset=offset, follow=True)
     return cast("Frames", stub.ReadLogs(request))
+
+
+def finish(stub: rpc.JobWorkerServiceStub, job_id: str) -> tuple[bytes, pb.Job]:
+    """Waits until a job has ended, and returns what it wrote to stdout and how it is then."""
+    *data, last = follow(stub, job_id)
+    return b"".join(frame.data.data for frame in data), last.end.job
 
 
 def read_until(frames: Iterator[pb.ReadLogsResponse], text: bytes) -> bytes:
@@ -176,6 +197,20 @@ def read_until(frames: Iterator[pb.ReadLogsResponse], text: bytes) -> bytes:
     while text not in read:
         read += next(frames).data.data
     return read
+
+
+def reason_of(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
+    """Makes a call that ends with an error, and returns its code and the reason that a program may rely on.
+
+    Raises:
+        AssertionError: If it ends without one.
+    """
+    error = refusal_of(call)
+    status = rpc_status.from_call(error)
+    assert status.message == error.details()
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    return error.code(), info.reason
 
 
 def refusal_of(call: Callable[[], object]) -> grpc.Call:

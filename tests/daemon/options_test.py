@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
 
 from jobworker.daemon import options
 from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.values import variable_of
 
-_PATH_OPTIONS = ["--cert", "--key", "--ca", "--roles", "--state-dir"]
+_PATH_OPTIONS = ["--cert", "--key", "--ca", "--roles"]
+
+
+def _parse(arguments: list[str], environment: dict[str, str]) -> options.Options:
+    """Parses as for a user whose state is in /state."""
+    return options.parse(arguments, {"XDG_STATE_HOME": "/state", **environment}, 1000)
 
 
 def test_defaults() -> None:
     """Without options the daemon serves the development certificates on loopback."""
-    chosen = options.parse([], {})
+    chosen = _parse([], {})
     assert chosen.address == "127.0.0.1:8080"
     assert chosen.cert == Path.cwd() / "certs/server-cert.pem"
     assert chosen.key == Path.cwd() / "certs/server-key.pem"
     assert chosen.ca == Path.cwd() / "certs/ca-cert.pem"
     assert chosen.roles == Path.cwd() / "certs/roles.toml"
-    assert chosen.state_dir is None
     assert chosen.log_level == logging.INFO
     assert not chosen.insecure_dev_certificates
 
@@ -30,9 +36,9 @@ def test_defaults() -> None:
 def test_paths_from_line_and_environment(option: str) -> None:
     """Each path can come from the command line or the environment, and the command line wins."""
     attribute = option.removeprefix("--").replace("-", "_")
-    environment = {options.variable_of(option): "/from/environment"}
-    assert getattr(options.parse([], environment), attribute) == Path("/from/environment")
-    assert getattr(options.parse([f"{option}=/from/line"], environment), attribute) == Path("/from/line")
+    environment = {variable_of(option): "/from/environment"}
+    assert getattr(_parse([], environment), attribute) == Path("/from/environment")
+    assert getattr(_parse([f"{option}=/from/line"], environment), attribute) == Path("/from/line")
 
 
 def test_other_options_from_line_and_environment() -> None:
@@ -42,16 +48,16 @@ def test_other_options_from_line_and_environment() -> None:
         "JOBWORKER_LOG_LEVEL": "ERROR",
         "JOBWORKER_INSECURE_DEV_CERTIFICATES": "1",
     }
-    chosen = options.parse([], environment)
+    chosen = _parse([], environment)
     assert (chosen.address, chosen.log_level, chosen.insecure_dev_certificates) == ("[::1]:1", logging.ERROR, True)
-    chosen = options.parse(["--address=localhost:2", "--log-level=debug"], environment)
+    chosen = _parse(["--address=localhost:2", "--log-level=debug"], environment)
     assert (chosen.address, chosen.log_level) == ("localhost:2", logging.DEBUG)
-    assert options.parse(["--insecure-dev-certificates"], {}).insecure_dev_certificates
+    assert _parse(["--insecure-dev-certificates"], {}).insecure_dev_certificates
 
 
 def test_empty_variable_is_none() -> None:
     """An empty variable, as unit files and compose files produce them, counts as absent."""
-    chosen = options.parse([], {"JOBWORKER_ADDRESS": "", "JOBWORKER_INSECURE_DEV_CERTIFICATES": ""})
+    chosen = _parse([], {"JOBWORKER_ADDRESS": "", "JOBWORKER_INSECURE_DEV_CERTIFICATES": ""})
     assert chosen.address == "127.0.0.1:8080"
     assert not chosen.insecure_dev_certificates
 
@@ -59,7 +65,7 @@ def test_empty_variable_is_none() -> None:
 def test_relative_paths_start_where_the_user_typed() -> None:
     """Under `bazel run` paths are relative to the user's directory, not to the runfiles tree."""
     environment = {"BUILD_WORKING_DIRECTORY": "/home/user", "JOBWORKER_CA": "ca.pem"}
-    chosen = options.parse(["--cert=mine.pem", "--key=/absolute.pem"], environment)
+    chosen = _parse(["--cert=mine.pem", "--key=/absolute.pem"], environment)
     assert chosen.cert == Path("/home/user/mine.pem")
     assert chosen.key == Path("/absolute.pem")
     assert chosen.ca == Path("/home/user/ca.pem")
@@ -72,7 +78,7 @@ def test_relative_paths_start_where_the_user_typed() -> None:
 def test_unknown_arguments(arguments: list[str]) -> None:
     """What docopt refuses is one line that points to --help."""
     with pytest.raises(ConfigurationError, match="--help") as caught:
-        options.parse(arguments, {})
+        _parse(arguments, {})
     assert "\n" not in str(caught.value)
 
 
@@ -82,13 +88,15 @@ def test_unknown_arguments(arguments: list[str]) -> None:
         (["--log-level=loud"], {}, "'loud'"),
         ([], {"JOBWORKER_LOG_LEVEL": "loud"}, "'loud'"),
         ([], {"JOBWORKER_INSECURE_DEV_CERTIFICATES": "perhaps"}, "'perhaps'"),
-        (["--cert="], {}, "--cert"),
+        (["--cert="], {}, "--cert is empty"),
+        (["--address="], {}, "--address is empty"),
+        (["--log-level="], {}, "--log-level is empty"),
     ],
 )
 def test_impossible_values(arguments: list[str], environment: dict[str, str], culprit: str) -> None:
     """A value that can't be is named."""
     with pytest.raises(ConfigurationError, match=culprit):
-        options.parse(arguments, environment)
+        _parse(arguments, environment)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +105,14 @@ def test_impossible_values(arguments: list[str], environment: dict[str, str], cu
 def test_help_and_version(argument: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help and --version print to stdout and end well."""
     with pytest.raises(SystemExit) as caught:
-        options.parse([argument], {})
+        _parse([argument], {})
     assert not caught.value.code
     assert text in capsys.readouterr().out
 
 
 def test_every_option_is_documented() -> None:
-    """The usage text names each option that there is."""
-    for option in ["--address", "--log-level", "--insecure-dev-certificates", *_PATH_OPTIONS]:
-        assert option in options.USAGE
+    """The usage text names each option that can be given, and its variable."""
+    names = set(re.findall(r"^  (--[a-z-]+)", options.USAGE, re.MULTILINE)) - {"--version"}
+    assert names >= {"--address", "--state-dir", "--keep-finished", *_PATH_OPTIONS}
+    described = set(re.findall("JOBWORKER_[A-Z_]+[A-Z]", options.USAGE))
+    assert described == set(map(variable_of, names))

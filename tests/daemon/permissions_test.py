@@ -9,7 +9,7 @@ from jobworker.daemon.permissions import LEAST_ROLE, authorize, check_complete
 from jobworker.daemon.roles import Role
 from jobworker.v1 import job_worker_pb2 as pb
 
-_FULL_ONLY = {f"/jobworker.v1.JobWorkerService/{name}" for name in ("StartJob", "StopJob", "ReadLogs")}
+_FULL_ONLY = {f"/jobworker.v1.JobWorkerService/{name}" for name in ("StartJob", "StopJob", "ReadLogs", "DeleteJob")}
 
 
 @pytest.mark.parametrize("method", sorted(LEAST_ROLE))
@@ -20,7 +20,7 @@ def test_full_may_call_everything(method: str) -> None:
 
 @pytest.mark.parametrize("method", sorted(LEAST_ROLE))
 def test_log_may_look_but_not_read_logs(method: str) -> None:
-    """LOG is allowed all but starting, stopping and reading logs."""
+    """LOG is allowed all but starting, stopping, deleting and reading logs."""
     if method in _FULL_ONLY:
         with pytest.raises(RoleTooLowError, match="needs FULL"):
             authorize(Role.LOG, method)

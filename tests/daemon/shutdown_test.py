@@ -18,9 +18,9 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from daemon_world import Frames, follow, new_world, program, read_until, refusal_of, shell
+from daemon_world import Frames, finish, follow, new_world, program, read_until, refusal_of, shell
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker_testing import ProcessHandle, children_of
+from jobworker_testing import ProcessHandle, children_of, supervisor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,20 +82,24 @@ def test_hundred_followers_who_never_read(own_world: World) -> None:
         assert time.monotonic() - began < _LIMIT_SECONDS
 
 
-def test_second_signal(own_world: World) -> None:
-    """A second signal ends a shutdown that takes its time, and the jobs end nonetheless."""
-    with own_world.stub() as stub:
+@pytest.mark.parametrize(("store", "go_on"), [("memory", False), ("sqlite", True)])
+def test_second_signal(pki: Pki, store: str, *, go_on: bool) -> None:
+    """A second signal ends a shutdown that takes its time; to the jobs that is a SIGKILL of the daemon."""
+    with new_world(pki, f"--store={store}") as world, world.stub() as stub:
         job, _, _ = _say_pid_and_wait(stub)
         follower = follow(stub, shell(stub, "exec yes"))
         # Never read, so the shutdown waits for it.
         follower.initial_metadata()
-        os.kill(own_world.daemon.pid, signal.SIGTERM)
-        own_world.daemon.wait_for_line(_STOPPING)
+        os.kill(world.daemon.pid, signal.SIGTERM)
+        world.daemon.wait_for_line(_STOPPING)
         began = time.monotonic()
-        assert own_world.daemon.stop(signal.SIGINT) == 128 + signal.SIGINT
+        assert world.daemon.stop(signal.SIGINT) == 128 + signal.SIGINT
         assert time.monotonic() - began < 1
         with job:
-            job.wait()
+            if go_on:
+                assert not job.has_exited()
+            else:
+                job.wait()
 
 
 def test_health_over_the_shutdown(own_world: World) -> None:
@@ -134,15 +138,14 @@ def test_nothing_new_is_accepted(own_world: World) -> None:
         assert own_world.end() == 0
 
 
-def test_ctrl_c_in_a_terminal(pki: Pki) -> None:
+def test_ctrl_c_in_a_terminal(pki: Pki, tmp_path: Path) -> None:
     """Ctrl-C reaches the daemon's whole process group, supervisor included, and is the same orderly end."""
-    command = [*program(), *pki.options(address="127.0.0.1:0")]
+    command = [*program(), *pki.options(address="127.0.0.1:0", state_dir=str(tmp_path))]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0
     ) as daemon:
         assert daemon.stderr
-        while not daemon.stderr.readline().startswith("READY "):
-            pass
+        assert any(line.startswith("READY ") for line in daemon.stderr)
         os.killpg(daemon.pid, signal.SIGINT)
         log = daemon.stderr.read()
     assert daemon.returncode == 0
@@ -152,9 +155,10 @@ def test_ctrl_c_in_a_terminal(pki: Pki) -> None:
     ]
 
 
-def test_nothing_is_left_in_the_state_directory(pki: Pki, tmp_path: Path) -> None:
-    """Without --state-dir the output is kept in a private temporary directory, gone at the end."""
-    with new_world(pki, environment={"TMPDIR": str(tmp_path)}) as world, world.stub() as stub:
+def test_nothing_is_left_of_a_private_directory(pki: Pki, tmp_path: Path) -> None:
+    """With --store=memory and no --state-dir the output is kept in a private temporary directory, gone at the end."""
+    environment = {"TMPDIR": str(tmp_path), "JOBWORKER_STATE_DIR": ""}
+    with new_world(pki, "--store=memory", environment=environment) as world, world.stub() as stub:
         job, _, _ = _say_pid_and_wait(stub)
         with job:
             (private,) = tmp_path.iterdir()
@@ -163,27 +167,68 @@ def test_nothing_is_left_in_the_state_directory(pki: Pki, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_supervisor_dies(own_world: World) -> None:
-    """A daemon without its supervisor is of no use: it says so in one line, kills the jobs and exits with 1."""
-    with own_world.stub() as stub:
+def test_nothing_is_left_of_the_processes(own_world: World) -> None:
+    """When the daemon has ended after SIGTERM, its supervisor has too, though it would survive a SIGKILL."""
+    pid = supervisor_of(own_world.state_dir)
+    assert pid
+    with ProcessHandle(pid) as supervisor:
+        assert own_world.daemon.stop() == 0
+        assert supervisor.has_exited()
+
+
+def test_supervisor_dies_of_a_memory(pki: Pki) -> None:
+    """With --store=memory its end can't be made good: the daemon says so in one line, kills the jobs, exits with 1."""
+    with new_world(pki, "--store=memory") as world, world.stub() as stub:
         job, frames, _ = _say_pid_and_wait(stub)
-        (supervisor,) = children_of(own_world.daemon.pid)
-        before = len(own_world.daemon.lines)
+        (supervisor,) = children_of(world.daemon.pid)
+        before = len(world.daemon.lines)
         os.kill(supervisor, signal.SIGKILL)
         error = _error_of(frames)
         with job:
             job.wait()
-        assert own_world.end() == 1
-    assert error.code() is grpc.StatusCode.UNAVAILABLE
-    said = [line for line in own_world.daemon.lines[before:] if "event=call" not in line]
-    assert len(said) == 1, said
-    assert said[0].startswith("worker-daemon: the supervisor died")
+        assert world.end() == 1
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        said = [line for line in world.daemon.lines[before:] if "event=call" not in line]
+        assert len(said) == 1, said
+        assert said[0].startswith("worker-daemon: the supervisor died")
 
 
-def test_daemon_dies(own_world: World) -> None:
-    """Even SIGKILL leaves no job behind."""
+def test_supervisor_dies(own_world: World) -> None:
+    """Otherwise the daemon goes on with a new one; what ran is killed, and lost for its followers too."""
+    with own_world.stub() as stub:
+        job, frames, said = _say_pid_and_wait(stub)
+        supervisor = supervisor_of(own_world.state_dir)
+        assert supervisor
+        os.kill(supervisor, signal.SIGKILL)
+        (last,) = frames
+        with job:
+            assert job.has_exited()
+        assert (last.end.offset, last.end.job.state) == (said, pb.JOB_STATE_FAILED)
+        assert last.end.job.lost.reason
+        output, after = finish(stub, shell(stub, "echo well"))
+        assert (output, after.state) == (b"well\n", pb.JOB_STATE_SUCCEEDED)
+    assert supervisor_of(own_world.state_dir) not in {supervisor, None}
+    assert own_world.daemon.stop() == 0
+
+
+def test_daemon_dies(pki: Pki) -> None:
+    """With --store=memory even SIGKILL leaves no job behind, nor a supervisor."""
+    with new_world(pki, "--store=memory") as world, world.stub() as stub:
+        job, _, _ = _say_pid_and_wait(stub)
+        (pid,) = children_of(world.daemon.pid)
+        with job, ProcessHandle(pid) as supervisor:
+            assert world.daemon.stop(signal.SIGKILL) == -signal.SIGKILL
+            job.wait()
+            supervisor.wait()
+
+
+def test_daemon_dies_and_leaves_its_jobs(own_world: World) -> None:
+    """Otherwise SIGKILL leaves them running, for the next daemon."""
     with own_world.stub() as stub:
         job, _, _ = _say_pid_and_wait(stub)
+    pid = supervisor_of(own_world.state_dir)
+    assert pid
+    with job, ProcessHandle(pid) as supervisor:
         assert own_world.daemon.stop(signal.SIGKILL) == -signal.SIGKILL
-        with job:
-            job.wait()
+        assert not supervisor.has_exited()
+        assert not job.has_exited()

@@ -51,11 +51,10 @@ def test_ready_line_stands_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize("address", ["localhost:0", "[::1]:0"])
-def test_other_addresses(pki: Pki, address: str) -> None:
+def test_other_addresses(pki: Pki, tmp_path: Path, address: str) -> None:
     """The daemon listens on names and on IPv6 too, and says on which address."""
-    with subprocess.Popen(
-        [*program(), *pki.options(address=address)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as daemon:
+    command = [*program(), *pki.options(address=address, state_dir=str(tmp_path))]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as daemon:
         assert daemon.stderr
         ready = next(line for line in daemon.stderr if line.startswith("READY "))
         daemon.terminate()
@@ -78,6 +77,9 @@ def test_other_addresses(pki: Pki, address: str) -> None:
         ("ca", "/dev/null", "no PEM certificate in /dev/null"),
         ("roles", "/dev/null", "/dev/null: no fingerprint in it"),
         ("log_level", "loud", "unknown log level 'loud'"),
+        ("store", "postgres", "unknown job store 'postgres'"),
+        ("log_limit", "1K", "--log-limit: '1K' is too little"),
+        ("keep_finished", "some", "--keep-finished: 'some'"),
     ],
 )
 def test_wrong_configuration(pki: Pki, taken: str, option: str, value: str, culprit: str) -> None:
@@ -124,9 +126,40 @@ def test_wrong_role_table(pki: Pki, taken: str, tmp_path: Path, text: str, place
 
 
 @pytest.mark.parametrize("path", ["/proc/jobs", "/dev/null"])
-def test_state_directory_not_writable(pki: Pki, taken: str, path: str) -> None:
+def test_state_directory_not_writable(pki: Pki, path: str) -> None:
     """A state directory that can't be used is wrong configuration too."""
-    assert path in _refusal(*pki.options(address=taken, state_dir=path))
+    assert path in _refusal(*pki.options(address="127.0.0.1:0", state_dir=path))
+
+
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+def test_state_directory_is_made(pki: Pki, tmp_path: Path, store: str) -> None:
+    """A state directory that isn't there is made, with those above it, for this user alone."""
+    state_dir = tmp_path / "not" / "there"
+    with new_world(pki, f"--store={store}", state_dir=state_dir):
+        assert state_dir.stat().st_mode & 0o777 == 0o700
+
+
+def test_default_state_directory(pki: Pki, tmp_path: Path) -> None:
+    """Without --state-dir a user's daemon keeps its state below the user's home; root's is not this test's to touch."""
+    if os.geteuid() == 0:
+        pytest.skip("runs as root, whose daemon would take /var/lib/jobworker")
+    environment = {"JOBWORKER_STATE_DIR": "", "XDG_STATE_HOME": "", "HOME": str(tmp_path)}
+    with new_world(pki, environment=environment) as world:
+        assert (tmp_path / ".local/state/jobworker/logs").is_dir()
+        assert world.daemon.stop() == 0
+
+
+@pytest.mark.parametrize("root", ["/no/such/cgroup", "/proc"])
+def test_cgroup_not_usable(pki: Pki, root: str) -> None:
+    """A cgroup that was asked for and can't be used is wrong configuration: none would be a weaker stop unnoticed."""
+    assert f"cgroup {root}: " in _refusal(*pki.options(address="127.0.0.1:0", cgroup_root=root))
+
+
+@pytest.mark.parametrize("file", ["jobs.sqlite", "logs"])
+def test_state_that_is_none(pki: Pki, tmp_path: Path, file: str) -> None:
+    """A state directory in which something else lies is refused, and its path said."""
+    (tmp_path / file).write_text("something else")
+    assert str(tmp_path) in _refusal(*pki.options(address="127.0.0.1:0", state_dir=str(tmp_path)))
 
 
 def test_port_in_use(pki: Pki, taken: str) -> None:
@@ -173,14 +206,15 @@ def test_help_and_version(option: str, text: str) -> None:
 
 
 def test_service_manager_is_told(pki: Pki) -> None:
-    """READY=1 comes once the daemon serves, STOPPING=1 when it begins to stop."""
+    """READY=1 comes once the daemon serves, STOPPING=1 when it begins to stop, each with a word on what goes on."""
     name = f"jobworker-{uuid.uuid4()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{name}")
         with new_world(pki, environment={"NOTIFY_SOCKET": f"@{name}"}) as world:
-            assert manager.recv(100) == b"READY=1"
+            ready, status = manager.recv(1000).decode().split("\n")
+            assert (ready, status) == ("READY=1", f"STATUS=listening on {world.daemon.address}")
             assert world.daemon.stop() == 0
-            assert manager.recv(100) == b"STOPPING=1"
+            assert manager.recv(1000) == b"STOPPING=1\nSTATUS=stopping, ending its jobs"
 
 
 def test_jobs_environment(pki: Pki) -> None:

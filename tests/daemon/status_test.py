@@ -44,9 +44,10 @@ def test_every_error_has_one_code(kind: type[Exception]) -> None:
 
 def test_reasons_are_unique() -> None:
     """A program can tell errors apart by their reason alone."""
-    reasons = [
-        rule.reason for kind, rule in status.RULES.items() if kind not in (worker.WorkerClosedError, DecodeError)
-    ]
+    # The reasons of these are those of others, which clients can't, or need not, tell them from.
+    at_start = {worker.StateDirectoryInUseError, worker.SupervisorVersionError, worker.CgroupError}
+    same = {worker.WorkerClosedError, DecodeError, *at_start}
+    reasons = [rule.reason for kind, rule in status.RULES.items() if kind not in same]
     assert len(reasons) == len(set(reasons))
 
 
@@ -58,6 +59,9 @@ def test_reasons_are_unique() -> None:
         (worker.InvalidJobIdError("?"), code_pb2.INVALID_ARGUMENT, "INVALID_JOB_ID", "job_id"),
         (worker.AmbiguousJobIdError("5a", 2), code_pb2.INVALID_ARGUMENT, "AMBIGUOUS_JOB_ID", "job_id"),
         (worker.InvalidOffsetError(-1), code_pb2.INVALID_ARGUMENT, "INVALID_OFFSET", "offset"),
+        (worker.InvalidTailLinesError("-1 lines"), code_pb2.INVALID_ARGUMENT, "INVALID_TAIL_LINES", "tail_lines"),
+        (worker.InvalidLimitError(-1), code_pb2.INVALID_ARGUMENT, "INVALID_LIMIT", "limit"),
+        (worker.InvalidGracePeriodError(-1), code_pb2.INVALID_ARGUMENT, "INVALID_GRACE_PERIOD", "grace_period"),
         (worker.InvalidPageTokenError(), code_pb2.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"),
         (worker.OffsetOutOfRangeError(9, 5), code_pb2.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE", "offset"),
     ],
@@ -72,10 +76,25 @@ def test_callers_fault(error: Exception, code: code_pb2.Code.ValueType, reason: 
     assert (violation.field, violation.description) == (field, str(error))
 
 
-def test_job_not_found_names_it() -> None:
-    """NOT_FOUND names the resource that was asked for."""
-    resource = _detail(status.status_of(worker.JobNotFoundError("5a2e"), "5a2e"), error_details_pb2.ResourceInfo)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(worker.JobNotFoundError("5a2e"), "JOB_NOT_FOUND"), (worker.JobDeletedError("5a2e"), "JOB_DELETED")],
+)
+def test_not_found_names_it(error: Exception, reason: str) -> None:
+    """NOT_FOUND names the resource that was asked for, and a reader learns that it was there."""
+    told = status.status_of(error, "5a2e")
+    assert (told.code, _detail(told, error_details_pb2.ErrorInfo).reason) == (code_pb2.NOT_FOUND, reason)
+    resource = _detail(told, error_details_pb2.ResourceInfo)
     assert (resource.resource_type, resource.resource_name) == ("jobworker.v1.Job", "5a2e")
+
+
+def test_running_job_is_a_precondition() -> None:
+    """What has to be done first is told with the job that it has to be done to."""
+    told = status.status_of(worker.JobRunningError("5a2e-in-full"), "5a2e")
+    assert (told.code, told.message) == (code_pb2.FAILED_PRECONDITION, "job 5a2e-in-full has not ended; stop it first")
+    violation = _detail(told, error_details_pb2.PreconditionFailure).violations[0]
+    assert (violation.type, violation.subject) == ("JOB_RUNNING", "jobworker.v1.Job/5a2e")
+    assert violation.description == told.message
 
 
 def test_metadata_for_programs() -> None:
@@ -101,7 +120,9 @@ def test_what_passes_can_be_retried(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error",
     [ValueError("secret"), worker.WorkerError("secret"), worker.StateDirectoryError("/secret", "full"),
-     worker.SupervisorError("secret")],
+     worker.StateDirectoryInUseError("/secret", "another"), worker.JobStoreError("/secret", "full"),
+     worker.SupervisorError("secret"), worker.SupervisorVersionError("/secret", 2, 1, 3),
+     worker.CgroupError("/secret", "full")],
 )  # fmt: skip
 def test_hosts_secrets_stay(error: Exception) -> None:
     """What is not the caller's business is INTERNAL with a bland message."""

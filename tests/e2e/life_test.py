@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker_testing import ProcessHandle, children_of, open_files
-from jobworker_testing.world import follow, output_of, shell, start
+from jobworker_testing import ProcessHandle, children_of, open_files, supervisor_of
+from jobworker_testing.world import follow, new_world, output_of, shell, start
 
 if TYPE_CHECKING:
     from jobworker.v1 import job_worker_pb2_grpc as rpc
@@ -102,10 +102,10 @@ def test_a_cancelled_follow_harms_nothing(stub: rpc.JobWorkerServiceStub) -> Non
     stub.StopJob(pb.StopJobRequest(job_id=job_id))
 
 
-def test_kill_9_of_the_daemon_leaves_no_orphan(own_world: World) -> None:
-    """When the daemon is killed, its supervisor kills every job, also what left its group, and ends."""
-    daemon = own_world.daemon
-    with own_world.stub() as stub, ExitStack() as stack:
+def test_kill_9_of_the_daemon_leaves_no_orphan() -> None:
+    """When a daemon that keeps no state is killed, its supervisor kills all jobs, also what left a group, and ends."""
+    with new_world(None, "--store=memory") as world, world.stub() as stub, ExitStack() as stack:
+        daemon = world.daemon
         job_id = shell(stub, _TREE)
         processes = _handles(stack, stub, job_id, 3)
         escaped = shell(stub, "setsid sh -c 'echo $$; sleep 600' & wait")
@@ -156,13 +156,14 @@ def test_nothing_leaks(own_world: World) -> None:
     """Descriptors of daemon and supervisor, children and files are the same after each kind of end, 20 times over."""
     daemon = own_world.daemon
     _everything_once(own_world)
-    (supervisor,) = children_of(daemon.pid)
+    supervisor = supervisor_of(own_world.state_dir)
+    assert supervisor
     with own_world.stub() as stub:
         before = open_files(daemon.pid), open_files(supervisor)
         for _ in range(20):
             _everything_once(own_world)
         jobs = stub.ListJobs(pb.ListJobsRequest(page_size=1000)).jobs
-        assert children_of(daemon.pid) == [supervisor]
+        assert children_of(daemon.pid) == []
         assert children_of(supervisor) == []
         assert (open_files(daemon.pid), open_files(supervisor)) == before
     logs = list((own_world.state_dir / "logs").iterdir())

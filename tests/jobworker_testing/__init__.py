@@ -1,8 +1,9 @@
 """What tests, the demo and the benchmark share: a real daemon as a process of its own, and a look at processes."""
 
-from jobworker_testing.certificates import client_options, connect, daemon_options
+from jobworker_testing.certificates import client_options, connect, credentials, daemon_options
 from jobworker_testing.daemon_process import DaemonDiedError, DaemonProcess, logging_daemon
 from jobworker_testing.processes import ProcessHandle, children_of, open_files, resident_bytes
+from jobworker_testing.state_dirs import kill_supervisor, supervisor_of
 
 __all__ = [
     "DaemonDiedError",
@@ -11,8 +12,11 @@ __all__ = [
     "children_of",
     "client_options",
     "connect",
+    "credentials",
     "daemon_options",
+    "kill_supervisor",
     "logging_daemon",
     "open_files",
     "resident_bytes",
+    "supervisor_of",
 ]

@@ -31,14 +31,19 @@ def client_options(folder: Path, client: str = "client") -> list[str]:
     return [f"--{option}={folder / file}" for option, file in files.items()]
 
 
-@contextmanager
-def connect(address: str, folder: Path, client: str = "client") -> Iterator[grpc.Channel]:
-    """Connects as one of a folder's clients, with a connection of its own."""
-    credentials = grpc.ssl_channel_credentials(
+def credentials(folder: Path, client: str = "client") -> grpc.ChannelCredentials:
+    """Returns what one of a folder's clients proves itself with."""
+    return grpc.ssl_channel_credentials(
         (folder / "ca-cert.pem").read_bytes(),
         (folder / f"{client}-key.pem").read_bytes(),
         (folder / f"{client}-cert.pem").read_bytes(),
     )
+
+
+@contextmanager
+def connect(address: str, folder: Path, client: str = "client") -> Iterator[grpc.Channel]:
+    """Connects as one of a folder's clients, with a connection of its own."""
     # A subchannel of its own: channels of one process share connections otherwise.
-    with grpc.secure_channel(address, credentials, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.secure_channel(address, credentials(folder, client), options) as channel:
         yield channel

@@ -11,12 +11,14 @@ import socket
 import subprocess
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, final
+
+from jobworker_testing.state_dirs import kill_supervisor, supervisor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -29,24 +31,37 @@ class DaemonDiedError(Exception):
 
 @final
 class DaemonProcess:
-    """A daemon that serves from entering the context to leaving it.
+    """A daemon that serves from entering the context to leaving it, with a state directory that it has to itself.
+
+    Leaving the context also ends what goes on without it, as after a SIGKILL: its supervisor and its jobs.
 
     Attributes:
         address: Where it listens, host:port.
-        lines: What it has written to stderr so far.
+        lines: What it has written to stderr since its start.
+        state_dir: Its state directory.
     """
 
-    def __init__(self, program: Sequence[str], *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: Sequence[str],
+        *options: str,
+        state_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        address: str = "127.0.0.1:0",
+    ) -> None:
         """Prepares a daemon.
 
         Args:
             program: The command to run it with.
-            *options: Further options; the address is set already.
-            environment: Variables to add to this process's.
+            *options: Further options; the address and the state directory are set already.
+            state_dir: Its state directory, which is left as it is; None for a fresh one, removed at the end.
+            environment: Variables to add to this process's. An empty JOBWORKER_STATE_DIR lets the daemon choose.
+            address: Where it is to listen; each start takes another port unless told otherwise.
         """
-        self._command = [*program, "--address=127.0.0.1:0", *options]
-        self._environment = {**os.environ, **(environment or {})}
-        self._fresh: queue.Queue[str | None] = queue.Queue()
+        self._command = [*program, f"--address={address}", *options]
+        self._environment = environment or {}
+        self._given = state_dir
+        self._stack = ExitStack()
         self.address = ""
         self.lines: list[str] = []
 
@@ -59,22 +74,53 @@ class DaemonProcess:
         Raises:
             DaemonDiedError: If it ends before that.
         """
-        self.process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self._environment
-        )
-        self._reading = threading.Thread(target=self._read)
-        self._reading.start()
-        try:
-            self.address = self.wait_for_line(_READY)[1]
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        with ExitStack() as stack:
+            self.state_dir = self._given or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="jobworker-state-"))
+            )
+            stack.callback(self._end_jobs)
+            self.start()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
+        with self._stack:
+            self.stop()
+
+    def start(self) -> None:
+        """Starts it, which `__enter__` does, and waits until it is ready; again, for one that has ended.
+
+        Raises:
+            DaemonDiedError: If it ends before that.
+        """
+        self._start(self._command, {})
+
+    def _start(self, command: Sequence[str], more: Mapping[str, str]) -> None:
+        self.lines = []
+        self._fresh: queue.Queue[str | None] = queue.Queue()
+        environment = {**os.environ, "JOBWORKER_STATE_DIR": str(self.state_dir), **self._environment, **more}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        self._reading = threading.Thread(target=self._read, args=(self.process, self.lines, self._fresh))
+        self._reading.start()
+        try:
+            self.address = self.wait_for_line(_READY)[1]
+        except BaseException:
+            self.stop()
+            raise
+
+    def _end_jobs(self) -> None:
+        """Has another daemon end what its own left running, or kills it if there can't be one."""
+        if supervisor_of(self.state_dir) is None:
+            return
+        try:
+            self._start([word for word in self._command if word != "--keep-jobs"], {"JOBWORKER_KEEP_JOBS": "0"})
+            self.stop()
+        except DaemonDiedError:
+            kill_supervisor(self.state_dir)
 
     @property
     def pid(self) -> int:
@@ -110,22 +156,23 @@ class DaemonProcess:
                 return match
         raise DaemonDiedError(f"{self._command}: no {pattern.pattern!r} in\n" + "".join(self.lines))
 
-    def _read(self) -> None:
+    @staticmethod
+    def _read(process: subprocess.Popen[str], lines: list[str], fresh: queue.Queue[str | None]) -> None:
         # Read to the end whoever waits: a full pipe would block the daemon.
-        for line in self.process.stderr or ():
-            self.lines.append(line)
-            self._fresh.put(line)
-        self._fresh.put(None)
+        for line in process.stderr or ():
+            lines.append(line)
+            fresh.put(line)
+        fresh.put(None)
 
 
 @contextmanager
-def logging_daemon(program: Sequence[str], *options: str, log: Path) -> Iterator[tuple[str, int]]:
+def logging_daemon(program: Sequence[str], *options: str, state_dir: Path) -> Iterator[tuple[str, int]]:
     """Runs a daemon whose log goes to a file, as a service's does, so that nobody has to read along.
 
     Args:
         program: The command to run it with.
-        *options: Further options; the address is set already.
-        log: The file; it is overwritten.
+        *options: Further options; the address and the state directory are set already.
+        state_dir: Its state directory; the log is the file `log` in it.
 
     Yields:
         Where it listens, host:port, and its process id.
@@ -133,7 +180,8 @@ def logging_daemon(program: Sequence[str], *options: str, log: Path) -> Iterator
     Raises:
         DaemonDiedError: If it ends before it is ready.
     """
-    command = [*program, "--address=127.0.0.1:0", *options]
+    command = [*program, "--address=127.0.0.1:0", f"--state-dir={state_dir}", *options]
+    log = state_dir / "log"
     with log.open("wb") as stderr, _notifications() as (notifications, variable):
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, env={**os.environ, **variable})
         try:
@@ -143,6 +191,7 @@ def logging_daemon(program: Sequence[str], *options: str, log: Path) -> Iterator
         finally:
             process.terminate()
             process.wait()
+            kill_supervisor(state_dir)
 
 
 @contextmanager

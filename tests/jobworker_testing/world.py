@@ -58,11 +58,14 @@ class World:
 
     Attributes:
         daemon: The daemon.
-        state_dir: Its state directory.
     """
 
     daemon: DaemonProcess
-    state_dir: Path
+
+    @property
+    def state_dir(self) -> Path:
+        """The daemon's state directory."""
+        return self.daemon.state_dir
 
     def cli(self, client: str = "client", address: str | None = None) -> Cli:
         """Returns worker-cli as the client whose development certificate has this name."""
@@ -77,11 +80,15 @@ class World:
 
 
 @contextmanager
-def new_world(state_dir: Path) -> Iterator[World]:
-    """Starts a daemon of one's own."""
-    options = daemon_options(_CERTS, state_dir=str(state_dir))
-    with DaemonProcess([_program("WORKER_DAEMON")], *options) as daemon:
-        yield World(daemon, state_dir)
+def new_world(state_dir: Path | None = None, *options: str) -> Iterator[World]:
+    """Starts a daemon of one's own.
+
+    Args:
+        state_dir: Its state directory; None for a fresh one, removed at the end.
+        *options: Further options for it.
+    """
+    with DaemonProcess([_program("WORKER_DAEMON")], *daemon_options(_CERTS), *options, state_dir=state_dir) as daemon:
+        yield World(daemon)
 
 
 def start(stub: rpc.JobWorkerServiceStub, *command: str) -> str:
@@ -112,6 +119,7 @@ def output_of(frames: Iterator[pb.ReadLogsResponse] | Sequence[pb.ReadLogsRespon
         if frame.HasField("end"):
             assert frame.end.offset == (offset if offset is not None else frame.end.offset)
             return b"".join(parts), frame.end.job
+        assert frame.HasField("data"), frame
         assert frame.data.offset == (offset if offset is not None else frame.data.offset)
         offset = frame.data.offset + len(frame.data.data)
         parts.append(frame.data.data)

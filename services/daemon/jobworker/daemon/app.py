@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import resource
 import signal
 import sys
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from jobworker.daemon import __version__, configuration, logs, options, tls
 from jobworker.daemon.address import bindable
 from jobworker.daemon.errors import ConfigurationError, DaemonError
 from jobworker.daemon.job_environment import job_environment
+from jobworker.daemon.job_options import StoreKind
 from jobworker.daemon.notify import notify
 from jobworker.daemon.signals import StopSignals
-from jobworker.worker import StateDirectoryError, Worker, WorkerError
+from jobworker.worker import (
+    CgroupError,
+    JobStoreError,
+    MemoryJobStore,
+    StateDirectoryError,
+    SupervisorVersionError,
+    Worker,
+    WorkerError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.configuration import Configuration
+    from jobworker.daemon.job_options import JobOptions
 
 _logger = logging.getLogger(__name__)
 
@@ -31,14 +45,14 @@ EXIT_MISCONFIGURED = 2
 def main() -> int:
     """Runs the daemon as the command line and the environment say, and returns its exit code."""
     try:
-        chosen = options.parse(sys.argv[1:], os.environ)
+        chosen = options.parse(sys.argv[1:], os.environ, os.geteuid())
         logs.set_up(chosen.log_level)
         loaded = configuration.load(chosen)
         return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
     except KeyboardInterrupt:
         # Before the daemon's own handlers were in place.
         return 128 + signal.SIGINT
-    except (ConfigurationError, StateDirectoryError) as error:
+    except ConfigurationError as error:
         return _give_up(error, EXIT_MISCONFIGURED)
     except (DaemonError, WorkerError) as error:
         return _give_up(error, EXIT_FAILED)
@@ -51,26 +65,51 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
         The exit code.
 
     Raises:
+        ConfigurationError: If the state directory or what is in it, or the cgroup, can't be used.
         DaemonError: If it can't listen, or a part of it is not as it should be.
         WorkerError: If the worker does not start, or its supervisor dies.
     """
     from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
 
     signals = StopSignals()
+    # Before the worker: a daemon that can't serve leaves the jobs of the one before it alone.
+    endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
-    async with Worker(state_dir=loaded.state_dir, environment=job_environment(os.environ)) as worker:
+    async with _working(loaded.jobs) as worker:
         _raise_file_limit()
-        endpoints = bindable(loaded.endpoints)
         async with server.serving(
             floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker
         ) as bound:
             _announce(bound)
             received = await signals.wait()
             _logger.info("stopping", extra={"fields": {"signal": received.name}})
-            notify("STOPPING=1", os.environ)
+            what = "leaving its jobs running" if loaded.jobs.keep_jobs else "ending its jobs"
+            notify(f"STOPPING=1\nSTATUS=stopping, {what}", os.environ)
     _logger.info("stopped")
     return 0
+
+
+@asynccontextmanager
+async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
+    """Opens the worker that the options ask for; what they name and can't be used is wrong configuration."""
+    made = Worker(
+        state_dir=jobs.state_dir,
+        environment=job_environment(os.environ),
+        store=MemoryJobStore() if jobs.store is StoreKind.MEMORY else None,
+        keep_jobs=jobs.keep_jobs,
+        cgroup_root=jobs.cgroup_root,
+        log_limit=jobs.log_limit,
+        keep_finished=jobs.keep_finished,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            worker = await stack.enter_async_context(made)
+        except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError) as error:
+            raise ConfigurationError(str(error)) from error
+        if jobs.store is not StoreKind.MEMORY:
+            _logger.info("taken_back", extra={"fields": dataclasses.asdict(worker.recovery)})
+        yield worker
 
 
 def _prepare_grpc(log_level: int) -> tls.Floor:
@@ -88,7 +127,7 @@ def _raise_file_limit() -> None:
 def _announce(bound: tuple[Endpoint, ...]) -> None:
     _logger.info("listening", extra={"fields": {"addresses": ",".join(map(str, bound)), "version": __version__}})
     print(f"READY address={bound[0]}", file=sys.stderr, flush=True)
-    notify("READY=1", os.environ)
+    notify(f"READY=1\nSTATUS=listening on {', '.join(map(str, bound))}", os.environ)
 
 
 def _give_up(error: Exception, code: int) -> int:

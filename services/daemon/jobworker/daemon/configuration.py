@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.certificates import ServerIdentity
+    from jobworker.daemon.job_options import JobOptions
     from jobworker.daemon.options import Options
     from jobworker.daemon.roles import RoleTable
 
@@ -29,13 +30,13 @@ class Configuration:
         endpoints: Where to listen.
         identity: What the daemon proves itself with.
         roles: Who may call what.
-        state_dir: Where jobs' output is kept; None for a private temporary directory.
+        jobs: How jobs are run and kept.
     """
 
     endpoints: tuple[Endpoint, ...]
     identity: ServerIdentity
     roles: RoleTable
-    state_dir: Path | None
+    jobs: JobOptions
 
 
 def load(options: Options) -> Configuration:
@@ -48,7 +49,7 @@ def load(options: Options) -> Configuration:
         endpoints=resolve(options.address),
         identity=load_identity(options.cert, options.key, options.ca),
         roles=_load_roles(options.roles),
-        state_dir=options.state_dir,
+        jobs=options.jobs,
     )
     if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
         devcerts.refuse_published(configuration.identity.fingerprints, configuration.roles.roles.keys())

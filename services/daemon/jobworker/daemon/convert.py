@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING
 from google.protobuf import timestamp_pb2
 
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.worker import Exited, InvalidStreamError, JobState, Signaled
+from jobworker.worker import (
+    Exited,
+    InvalidGracePeriodError,
+    InvalidStreamError,
+    JobState,
+    LogData,
+    LogEnd,
+    LogGap,
+    Lost,
+    Signaled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google.protobuf import duration_pb2
     from google.protobuf.descriptor import FieldDescriptor
 
-    from jobworker.worker import Job, StreamName
+    from jobworker.worker import Frame, Job, StreamName
 
 STATES: Mapping[JobState, pb.JobState.ValueType] = MappingProxyType(
     {
@@ -28,6 +39,9 @@ STATES: Mapping[JobState, pb.JobState.ValueType] = MappingProxyType(
 )
 """The API's name of each state."""
 
+_NANOS = 1_000_000_000
+# The last second of a valid google.protobuf.Duration: some 10,000 years.
+_LONGEST_DURATION = 315_576_000_000
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _STREAMS: Mapping[int, StreamName] = MappingProxyType({pb.LOG_STREAM_STDOUT: "stdout", pb.LOG_STREAM_STDERR: "stderr"})
 
@@ -50,6 +64,12 @@ def job_message(job: Job) -> pb.Job:
             message.exit_code = code
         case Signaled(signal=number):
             message.signal = number
+        case Lost(reason=reason):
+            message.lost.reason = reason
+    if job.state.is_final:
+        # Also where there is nothing to tell: that it is set says that the job's processes are cleared away.
+        message.termination.SetInParent()
+        message.termination.killed_processes = job.killed_processes
     return message
 
 
@@ -58,6 +78,18 @@ def timestamp(at: datetime) -> timestamp_pb2.Timestamp:
     # By hand: Timestamp.FromDatetime takes four times as long, and a job has up to three of them.
     seconds, rest = divmod(at - _EPOCH, timedelta(seconds=1))
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest.microseconds * 1000)
+
+
+def grace_seconds(period: duration_pb2.Duration) -> float:
+    """Returns a grace period in seconds; one that was not set is 0.
+
+    Raises:
+        InvalidGracePeriodError: If it is negative, or no valid Duration; the caller's fault.
+    """
+    seconds = period.seconds + period.nanos / _NANOS
+    if not (0 <= period.seconds <= _LONGEST_DURATION and 0 <= period.nanos < _NANOS):
+        raise InvalidGracePeriodError(seconds)
+    return seconds
 
 
 def stream_name(stream: int) -> StreamName:
@@ -72,6 +104,29 @@ def stream_name(stream: int) -> StreamName:
     return name
 
 
+def log_frame(frame: Frame) -> bytes:
+    """Returns one frame of a read, a ReadLogsResponse, as its bytes on the wire."""
+    match frame:
+        case LogData(offset=offset, data=data):
+            return data_frame(offset, data)
+        case LogGap(start=start, end=end):
+            # By a dictionary, since one of the names is a word of the language.
+            return pb.ReadLogsResponse(gap=pb.LogGap(**{"from": start, "to": end})).SerializeToString()
+        case LogEnd(offset=offset, job=job):
+            return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset, job=job_message(job))).SerializeToString()
+
+
+def end_of(frame: Frame) -> int:
+    """Returns the offset at which the frame after this one begins."""
+    match frame:
+        case LogData(offset=offset, data=data):
+            return offset + len(data)
+        case LogGap(end=end):
+            return end
+        case LogEnd(offset=offset):
+            return offset
+
+
 def data_frame(offset: int, data: bytes) -> bytes:
     """Returns the frame that carries a piece of output, a ReadLogsResponse, as its bytes on the wire.
 
@@ -80,11 +135,6 @@ def data_frame(offset: int, data: bytes) -> bytes:
     """
     body = b"".join((pb.LogData(offset=offset).SerializeToString(), _DATA_TAG, _varint(len(data))))
     return b"".join((_FRAME_TAG, _varint(len(body) + len(data)), body, data))
-
-
-def end_frame(offset: int, job: Job) -> bytes:
-    """Returns the last frame of a read that ends well, as its bytes on the wire."""
-    return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset, job=job_message(job))).SerializeToString()
 
 
 def _tag(field: FieldDescriptor) -> bytes:

@@ -80,7 +80,8 @@ class ServerStoppingError(CallError):
     """The daemon is going away and ended a stream.
 
     Attributes:
-        offset: Where a reader of logs can read on once the daemon is back; None for other streams.
+        offset: Where a reader of logs can read on once the daemon is back; None for other streams, and for a reader of
+            the last lines that got none yet.
     """
 
     def __init__(self, offset: int | None = None) -> None:

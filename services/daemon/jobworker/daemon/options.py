@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import docopt
 
-from jobworker.daemon import __version__
+from jobworker.daemon import __version__, job_options
 from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.values import Values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jobworker.daemon.job_options import JobOptions
 
 USAGE = """Serves jobs over gRPC with mutual TLS.
 
@@ -33,18 +36,37 @@ Options:
   --roles=<path>      The role table, TOML: lists of certificates' SHA-256 fingerprints. FULL = ["…"] may do
                       everything, LOG = ["…"] list jobs and query their status, but not read logs.
                       (default: certs/roles.toml)
-  --state-dir=<path>  Where jobs' output is kept. (default: a private temporary directory, removed at the end)
+  --state-dir=<path>  Where jobs and their output are kept, running and finished ones, for the next daemon too. It
+                      belongs to one daemon at a time. (default: /var/lib/jobworker for root; else jobworker in
+                      $XDG_STATE_HOME, which is ~/.local/state unless set; with --store=memory a private temporary
+                      directory, removed at the end)
+  --store=<kind>      What keeps account of the jobs: sqlite, a file in the state directory, or memory, with which jobs
+                      are forgotten, and die, with the daemon. (default: sqlite)
+  --keep-jobs         Leave the jobs running after SIGTERM and SIGINT, as always after SIGKILL, for the next daemon on
+                      the state directory to take back: for an upgrade, say.
+  --cgroup-root=<path>
+                      The cgroup v2 directory in which each job gets a cgroup of its own, the surest way to find all of
+                      its processes; auto takes what the daemon may use, off does without. (default: auto)
+  --log-limit=<size>  How much of a job's stdout is kept, and of its stderr: bytes, or with K, M, G or T the powers of
+                      1024, such as 512M; at least 64K. Beyond that the oldest output is released. 0 keeps everything.
+                      (default: 1G)
+  --keep-finished=<limits>
+                      How many finished jobs are kept, such as 500, or for how long, such as 30d, 12h, 45m or 90s, or
+                      both, with a comma between them. Beyond that they are deleted, output and all, the oldest first.
+                      all keeps every one. (default: 10000,30d)
   --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates
                       Listen beyond loopback even though the certificates or roles are those of the folder certs/,
                       whose keys everyone has.
 
-Each option can be given in the environment instead: --state-dir as JOBWORKER_STATE_DIR, and so on; the flag
-JOBWORKER_INSECURE_DEV_CERTIFICATES takes 1 or 0. The command line wins. Relative paths start where the command was
-typed.
+Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
+JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
+JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_LOG_LEVEL and
+JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKER_KEEP_JOBS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or
+0. The command line wins. Relative paths start where the command was typed.
 
-Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong,
-128 + n when a second signal n cut the shutdown short.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
+the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.
 """
 
 _DEFAULTS = {
@@ -56,7 +78,6 @@ _DEFAULTS = {
     "--log-level": "info",
 }
 _LOG_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-_FLAG_VALUES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 @final
@@ -70,7 +91,7 @@ class Options:
         key: The server's key.
         ca: The CA of the clients.
         roles: The role table.
-        state_dir: Where jobs' output is kept; None for a private temporary directory.
+        jobs: How jobs are run and kept.
         log_level: A level of the module logging.
         insecure_dev_certificates: Whether the published certificates may serve beyond loopback.
     """
@@ -80,12 +101,12 @@ class Options:
     key: Path
     ca: Path
     roles: Path
-    state_dir: Path | None
+    jobs: JobOptions
     log_level: int
     insecure_dev_certificates: bool
 
 
-def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+def parse(arguments: Sequence[str], environment: Mapping[str, str], uid: int) -> Options:
     """Returns the options that the command line and the environment give.
 
     Prints and exits for --help and --version.
@@ -93,42 +114,22 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     Args:
         arguments: The command line without the program's name.
         environment: The process's environment.
+        uid: The id of the user that the process runs as.
 
     Raises:
         ConfigurationError: If an option is unknown or its value can't be; whoever started the daemon has to mend it.
     """
-    given = _command_line(arguments)
-
-    def value(option: str) -> str | None:
-        typed = given[option]
-        return typed if isinstance(typed, str) else environment.get(variable_of(option)) or _DEFAULTS.get(option)
-
-    def path(option: str) -> Path | None:
-        # Under `bazel run` the working directory is the runfiles tree; Bazel says here where the user was.
-        text = value(option)
-        return Path(environment.get("BUILD_WORKING_DIRECTORY", ""), text).absolute() if text else None
-
-    def required_path(option: str) -> Path:
-        found = path(option)
-        if found is None:
-            raise ConfigurationError(f"{option} is empty; give a path")
-        return found
-
+    values = Values(_command_line(arguments), environment, _DEFAULTS | job_options.DEFAULTS)
     return Options(
-        address=value("--address") or "",
-        cert=required_path("--cert"),
-        key=required_path("--key"),
-        ca=required_path("--ca"),
-        roles=required_path("--roles"),
-        state_dir=path("--state-dir"),
-        log_level=_log_level(value("--log-level") or ""),
-        insecure_dev_certificates=bool(given["--insecure-dev-certificates"]) or _flag(environment),
+        address=values.required("--address"),
+        cert=values.path("--cert"),
+        key=values.path("--key"),
+        ca=values.path("--ca"),
+        roles=values.path("--roles"),
+        jobs=job_options.parse_job_options(values, uid),
+        log_level=_log_level(values.required("--log-level")),
+        insecure_dev_certificates=values.flag("--insecure-dev-certificates"),
     )
-
-
-def variable_of(option: str) -> str:
-    """Returns the environment variable that stands for an option."""
-    return "JOBWORKER_" + option.removeprefix("--").replace("-", "_").upper()
 
 
 def _command_line(arguments: Sequence[str]) -> dict[str, str | bool | None]:
@@ -144,12 +145,3 @@ def _log_level(name: str) -> int:
     if level is None:
         raise ConfigurationError(f"unknown log level {name!r}; give debug, info, warning or error (--log-level)")
     return level
-
-
-def _flag(environment: Mapping[str, str]) -> bool:
-    variable = variable_of("--insecure-dev-certificates")
-    text = environment.get(variable, "") or "0"
-    value = _FLAG_VALUES.get(text.lower())
-    if value is None:
-        raise ConfigurationError(f"{variable} is {text!r}; give 1 or 0")
-    return value

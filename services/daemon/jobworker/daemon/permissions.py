@@ -18,6 +18,7 @@ LEAST_ROLE: Mapping[str, Role] = MappingProxyType(
         "/grpc.health.v1.Health/Watch": Role.LOG,
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Role.LOG,
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Role.LOG,
+        "/jobworker.v1.JobWorkerService/DeleteJob": Role.FULL,
         "/jobworker.v1.JobWorkerService/GetJob": Role.LOG,
         "/jobworker.v1.JobWorkerService/ListJobs": Role.LOG,
         "/jobworker.v1.JobWorkerService/ReadLogs": Role.FULL,

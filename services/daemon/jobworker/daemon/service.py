@@ -49,7 +49,8 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
 
     async def StopJob(self, request: pb.StopJobRequest, context: object) -> pb.StopJobResponse:
         """Stops a job and answers once its processes are gone."""
-        return pb.StopJobResponse(job=_told(await self._worker.stop(request.job_id)))
+        grace_period = convert.grace_seconds(request.grace_period)
+        return pb.StopJobResponse(job=_told(await self._worker.stop(request.job_id, grace_period=grace_period)))
 
     async def GetJob(self, request: pb.GetJobRequest, context: object) -> pb.GetJobResponse:
         """Answers with a job as it is now."""
@@ -67,19 +68,28 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
             page = await self._worker.list(page_size=len(page.jobs) // 2, page_token=request.page_token)
 
     async def ReadLogs(self, request: pb.ReadLogsRequest, context: object) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
-        """Streams an output log from an offset, then says where it ended and how the job is; frames as their bytes."""
-        stream, offset = convert.stream_name(request.stream), request.offset
+        """Streams an output log, then says where it ended and how the job is; frames as their bytes."""
+        tail_lines = request.tail_lines if request.HasField("tail_lines") else None
+        # Where to read on from; with a tail only the first frame says where that begins.
+        offset = request.offset if tail_lines is None else None
+        stream = convert.stream_name(request.stream)
         # In full from here on: the beginning of an id may fit further jobs later.
         job_id = (await self._worker.get(request.job_id)).id
         CURRENT.get().job_id = job_id
+        reading = self._worker.read_logs(
+            job_id, stream, offset=request.offset, follow=request.follow, tail_lines=tail_lines, limit=request.limit
+        )
         try:
-            async with aclosing(self._worker.read_logs(job_id, stream, offset=offset, follow=request.follow)) as chunks:
-                async for chunk in chunks:
-                    yield convert.data_frame(offset, chunk)
-                    offset += len(chunk)
+            async with aclosing(reading) as frames:
+                async for frame in frames:
+                    yield convert.log_frame(frame)
+                    offset = convert.end_of(frame)
         except WorkerClosedError as error:
             raise ServerStoppingError(offset) from error
-        yield convert.end_frame(offset, await self._worker.get(job_id))
+
+    async def DeleteJob(self, request: pb.DeleteJobRequest, context: object) -> pb.DeleteJobResponse:
+        """Deletes a finished job and its output, and answers with the job as it was."""
+        return pb.DeleteJobResponse(job=_told(await self._worker.delete(request.job_id)))
 
 
 def _told(job: Job) -> pb.Job:

@@ -39,5 +39,5 @@ class StopSignals:
 
 
 def _exit_at_once(number: int, _frame: FrameType | None) -> NoReturn:
-    # Without any clean-up: the supervisor sees this process end and kills the jobs.
+    # Without any clean-up, as SIGKILL would: jobs that can outlive this process go on, the supervisor kills others.
     os._exit(128 + number)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DOMAIN = "jobworker"
 """The domain of every ErrorInfo."""
 
+_JOB = "jobworker.v1.Job"
 _RETRY_SECONDS = 1
 # An error's text may quote what the client sent. It travels in up to four places of the trailing metadata, which grpc
 # limits to 8 KiB, so it is cut to this many bytes.
@@ -50,6 +51,15 @@ class Rule:
 UNFORESEEN = Rule(code_pb2.INTERNAL, "INTERNAL", message="internal error; the daemon's log says more")
 """How an error that is not in the table is told."""
 
+# What the library says of these has paths of the daemon's host.
+_STATE_DIRECTORY = Rule(
+    code_pb2.INTERNAL,
+    "STATE_DIRECTORY_UNUSABLE",
+    message="the daemon can't use its state directory; its log says more",
+)
+_SUPERVISOR = Rule(
+    code_pb2.INTERNAL, "SUPERVISOR_FAILED", message="the daemon's supervisor failed; the daemon's log says more"
+)
 _MALFORMED = Rule(code_pb2.INVALID_ARGUMENT, "MALFORMED_REQUEST", message=str(errors.MalformedRequestError()))
 _INVALID = code_pb2.INVALID_ARGUMENT
 
@@ -69,21 +79,26 @@ RULES: Mapping[type[Exception], Rule] = MappingProxyType(
         worker.RequestIdReusedError: Rule(_INVALID, "REQUEST_ID_REUSED", "request_id"),
         worker.InvalidStreamError: Rule(_INVALID, "INVALID_STREAM", "stream"),
         worker.InvalidOffsetError: Rule(_INVALID, "INVALID_OFFSET", "offset"),
+        worker.InvalidTailLinesError: Rule(_INVALID, "INVALID_TAIL_LINES", "tail_lines"),
+        worker.InvalidLimitError: Rule(_INVALID, "INVALID_LIMIT", "limit"),
+        worker.InvalidGracePeriodError: Rule(_INVALID, "INVALID_GRACE_PERIOD", "grace_period"),
         worker.InvalidPageSizeError: Rule(_INVALID, "INVALID_PAGE_SIZE", "page_size"),
         worker.InvalidPageTokenError: Rule(_INVALID, "INVALID_PAGE_TOKEN", "page_token"),
         worker.JobNotFoundError: Rule(code_pb2.NOT_FOUND, "JOB_NOT_FOUND"),
+        worker.JobDeletedError: Rule(code_pb2.NOT_FOUND, "JOB_DELETED"),
+        worker.JobRunningError: Rule(code_pb2.FAILED_PRECONDITION, "JOB_RUNNING"),
         worker.OffsetOutOfRangeError: Rule(code_pb2.OUT_OF_RANGE, "OFFSET_OUT_OF_RANGE", "offset", ("offset", "size")),
         worker.ResourceExhaustedError: Rule(code_pb2.RESOURCE_EXHAUSTED, "RESOURCE_EXHAUSTED", metadata=("resource",)),
         worker.WorkerClosedError: Rule(code_pb2.UNAVAILABLE, "SERVER_STOPPING", message="the server is going away"),
-        # Its text has paths of the daemon's host.
-        worker.StateDirectoryError: Rule(
-            code_pb2.INTERNAL,
-            "STATE_DIRECTORY_UNUSABLE",
-            message="the daemon can't use its state directory; its log says more",
+        worker.StateDirectoryError: _STATE_DIRECTORY,
+        # It, a supervisor's version and a cgroup keep a daemon from starting, so that no client meets them.
+        worker.StateDirectoryInUseError: _STATE_DIRECTORY,
+        worker.CgroupError: UNFORESEEN,
+        worker.JobStoreError: Rule(
+            code_pb2.INTERNAL, "JOB_STORE_UNUSABLE", message="the daemon can't use its job store; its log says more"
         ),
-        worker.SupervisorError: Rule(
-            code_pb2.INTERNAL, "SUPERVISOR_FAILED", message="the daemon's supervisor failed; the daemon's log says more"
-        ),
+        worker.SupervisorError: _SUPERVISOR,
+        worker.SupervisorVersionError: _SUPERVISOR,
         errors.AccessDeniedError: Rule(code_pb2.PERMISSION_DENIED, "ACCESS_DENIED"),
         errors.ConnectionTooWeakError: Rule(code_pb2.PERMISSION_DENIED, "CONNECTION_TOO_WEAK"),
         errors.RoleTooLowError: Rule(code_pb2.PERMISSION_DENIED, "ROLE_TOO_LOW", metadata=("role", "required")),
@@ -124,10 +139,13 @@ def _details(rule: Rule, error: Exception, message: str, job_id: str) -> Iterato
     if rule.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=rule.field, description=message)
         yield error_details_pb2.BadRequest(field_violations=[violation])
-    if isinstance(error, worker.JobNotFoundError):
-        yield error_details_pb2.ResourceInfo(
-            resource_type="jobworker.v1.Job", resource_name=_cut(job_id), description=message
+    if isinstance(error, worker.JobNotFoundError | worker.JobDeletedError):
+        yield error_details_pb2.ResourceInfo(resource_type=_JOB, resource_name=_cut(job_id), description=message)
+    if isinstance(error, worker.JobRunningError):
+        unmet = error_details_pb2.PreconditionFailure.Violation(
+            type=rule.reason, subject=f"{_JOB}/{_cut(job_id)}", description=message
         )
+        yield error_details_pb2.PreconditionFailure(violations=[unmet])
     if rule.code in (code_pb2.UNAVAILABLE, code_pb2.RESOURCE_EXHAUSTED):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = _RETRY_SECONDS
