@@ -25,6 +25,11 @@ def test_every_code_has_a_message(code: grpc.StatusCode) -> None:
     [
         ("NOT_FOUND", "no job", RefusedError, "no job has the id 5a2e; see the jobs there are with worker-cli list"),
         ("INVALID_ARGUMENT", "2 jobs begin so", RefusedError, "2 jobs begin so"),
+        ("FAILED_PRECONDITION", "job 5a2e1f4c has not ended; stop it first", RefusedError,
+         "job 5a2e has not ended; stop it first with worker-cli stop 5a2e"),
+        ("FAILED_PRECONDITION", "else", RefusedError, "the service said FAILED_PRECONDITION: else"),
+        ("OUT_OF_RANGE", "offset 9 is past the end: the stream has 6 bytes so far", RefusedError,
+         "offset 9 is past the end: the stream has 6 bytes so far; give a smaller one with --offset"),
         ("RESOURCE_EXHAUSTED", "too many", RefusedError, "reached a limit: too many; try again later"),
         ("INTERNAL", "bland", RefusedError, "the service failed: bland"),
         ("UNIMPLEMENTED", "what", RefusedError, "host:1 is of another version"),
@@ -33,7 +38,7 @@ def test_every_code_has_a_message(code: grpc.StatusCode) -> None:
         ("DEADLINE_EXCEEDED", "", UnreachableError, "host:1 did not answer in time"),
         ("UNAVAILABLE", "the server is going away", UnreachableError, "lost the connection to host:1: the server is"),
     ],
-)
+)  # fmt: skip
 def test_what_the_service_says(code: str, details: str, kind: type[Exception], part: str) -> None:
     """Each code has the exit code of its kind, and a line that says what to do."""
     error = explain(code, details, OPTIONS)
@@ -49,6 +54,7 @@ def test_what_the_service_says(code: str, details: str, kind: type[Exception], p
         (["stop", "5a"], "FULL"),
         (["start", "--", "x"], "FULL"),
         (["logs", "stdout", "5a"], "FULL"),
+        (["rm", "5a"], "FULL"),
     ],
 )
 def test_no_permission_says_which_role(words: list[str], role: str) -> None:

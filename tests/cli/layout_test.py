@@ -74,6 +74,30 @@ def test_an_unknown_signal_is_a_number() -> None:
     assert "signal:         200\n" in facts(ended(signal=200), now=0)
 
 
+def test_a_lost_job_says_why() -> None:
+    """The reason stands where the exit code would, on one line whatever the service sent."""
+    job = ended()
+    job.lost.reason = "the host was restarted\nwhile it ran"
+    lines = facts(job, now=0).splitlines()
+    assert "lost:           the host was restarted while it ran" in lines
+    assert not [line for line in lines if line.startswith(("exit code", "signal"))]
+
+
+@pytest.mark.parametrize(("killed", "text"), [(1, "1 process"), (12, "12 processes")])
+def test_processes_that_were_left_are_counted(killed: int, text: str) -> None:
+    """What the job left behind and was killed with it is told."""
+    job = ended(exit_code=0)
+    job.termination.killed_processes = killed
+    assert f"\nkilled at end:  {text}\n" in facts(job, now=0)
+
+
+def test_nothing_left_is_not_told() -> None:
+    """A job that left nothing behind looks as it always did."""
+    job = ended(exit_code=0)
+    job.termination.SetInParent()
+    assert "killed" not in facts(job, now=0)
+
+
 def test_exit_code_zero_is_shown() -> None:
     """Zero is an outcome, not the lack of one."""
     assert "exit code:      0\n" in facts(ended(exit_code=0), now=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobworker.cli.outage import LONGEST_PAUSE, PATIENCE, Outage
+from jobworker.cli.outage import LONGEST_PAUSE, PATIENCE, STANDING, Outage
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
@@ -36,6 +36,20 @@ def test_progress_begins_anew() -> None:
     outage.over()
     assert outage.pause(now=PATIENCE * 2, chance=1) == pytest.approx(0.1)
     assert outage.since == PATIENCE * 2
+
+
+def test_a_call_that_stood_is_progress() -> None:
+    """A job that writes nothing for hours may outlive any number of broken connections."""
+    outage = Outage(since=0, pauses=5)
+    outage.stood(STANDING)
+    assert outage == Outage()
+
+
+def test_a_call_that_broke_at_once_is_no_progress() -> None:
+    """A server that takes calls only to drop them is not borne forever."""
+    outage = Outage(since=0, pauses=5)
+    outage.stood(STANDING / 2)
+    assert outage == Outage(since=0, pauses=5)
 
 
 def test_no_pause_is_longer_than_the_longest() -> None:

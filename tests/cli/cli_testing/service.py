@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
+JOB_ID = "5a2e1f4c-0000-4000-8000-000000000000"
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Abort:
@@ -45,6 +48,11 @@ def data(offset: int, content: bytes) -> pb.ReadLogsResponse:
     return pb.ReadLogsResponse(data=pb.LogData(offset=offset, data=content))
 
 
+def gap(start: int, end: int) -> pb.ReadLogsResponse:
+    """Returns a frame that stands for released output."""
+    return pb.ReadLogsResponse(gap=pb.LogGap(**{"from": start, "to": end}))
+
+
 def end(offset: int) -> pb.ReadLogsResponse:
     """Returns the frame that ends a read."""
     return pb.ReadLogsResponse(end=pb.LogEnd(offset=offset))
@@ -59,6 +67,7 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
         job: the job that unary calls answer with.
         pages: the answers and failures of ListJobs, in order.
         failures: what the next unary calls fail with, in order.
+        refusals: what a DeleteJob of an id fails with.
         reads: the scripts of the next ReadLogs calls, in order.
         hanging: set while a call hangs.
         cancelled: set once a hanging call's client is gone.
@@ -67,9 +76,10 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
     def __init__(self) -> None:
         """Has an empty script."""
         self.requests: list[Message] = []
-        self.job = pb.Job()
+        self.job = pb.Job(id=JOB_ID)
         self.pages: deque[pb.ListJobsResponse | Abort] = deque()
         self.failures: deque[Abort] = deque()
+        self.refusals: dict[str, Abort] = {}
         self.reads: deque[list[Step]] = deque()
         self.hanging = threading.Event()
         self.cancelled = threading.Event()
@@ -96,6 +106,13 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
         if isinstance(page, Abort):
             context.abort(page.code, page.details)
         return page
+
+    def DeleteJob(self, request: pb.DeleteJobRequest, context: grpc.ServicerContext) -> pb.DeleteJobResponse:  # noqa: N802
+        """Answers with the job, unless the id is one to refuse."""
+        self._note(request, context)
+        if refusal := self.refusals.get(request.job_id):
+            context.abort(refusal.code, refusal.details)
+        return pb.DeleteJobResponse(job=self.job)
 
     def ReadLogs(  # noqa: N802
         self, request: pb.ReadLogsRequest, context: grpc.ServicerContext

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobworker.cli import options as command_line
 from jobworker.cli import process
-from jobworker.cli.errors import CliError
+from jobworker.cli.errors import CliError, ToldError
 from jobworker.cli.output import STDERR, STDOUT, Output
 from jobworker.cli.quoting import printable
 
@@ -42,6 +42,8 @@ def main(words: Sequence[str], out: Output | None = None, err: Output | None = N
     try:
         options = command_line.parse(words, _typed_in())
         _run(options, out, err)
+    except ToldError as error:
+        return error.exit_code
     except CliError as error:
         err.say(printable(str(error)))
         return error.exit_code
@@ -86,6 +88,10 @@ def _verb(options: Options) -> Verb:
             from jobworker.cli import logs
 
             return logs.run
+        case "rm":
+            from jobworker.cli import rm
+
+            return rm.run
         case "list":
             from jobworker.cli import list as list_
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 # StartJob can be repeated because it carries a request id. Stop takes the time that it takes. ReadLogs has a way of its
-# own to go on.
+# own to go on. DeleteJob is not repeated: if the first attempt got through, the second would find no such job.
 _SERVICE_CONFIG = """
 {"methodConfig": [
   {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "StartJob"},
@@ -28,6 +28,8 @@ _SERVICE_CONFIG = """
    "timeout": "60s",
    "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
                    "retryableStatusCodes": ["UNAVAILABLE"]}},
+  {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "DeleteJob"}],
+   "timeout": "60s"},
   {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "StopJob"}],
    "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
                    "retryableStatusCodes": ["UNAVAILABLE"]}}

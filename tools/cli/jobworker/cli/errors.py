@@ -27,6 +27,10 @@ class RefusedError(CliError):
     exit_code = 1
 
 
+class ToldError(RefusedError):
+    """The service said no to a part of what was asked, and each time the user was told at once; it has no message."""
+
+
 class OutputError(CliError):
     """The output could not be written where the user wants it."""
 
@@ -67,6 +71,9 @@ UNUSABLE_FILES = "Failed to create security handshaker"
 NOT_CONNECTED = "failed to connect to all addresses"
 """How gRPC's text begins if a call found no connection at all."""
 
+UNKNOWN_HOST = "errors resolving"
+"""How gRPC's text begins if it could not look up the server's name."""
+
 _NAMED = "{address} is not reachable: "
 _UNTRUSTED = "the certificate of {address} is not to be trusted: "
 
@@ -96,7 +103,7 @@ _RULES = (
     _Rule("UNAVAILABLE", NOT_CONNECTED + "; last error: UNAVAILABLE", UnreachableError,
           "{address} closed the connection after the handshake: most likely it refused the client certificate {cert} "
           "(of another authority, expired or not for clients); name a good one with --cert and --key"),
-    _Rule("UNAVAILABLE", "errors resolving", UnreachableError,
+    _Rule("UNAVAILABLE", UNKNOWN_HOST, UnreachableError,
           _NAMED + "its host name is not known; check --address"),
     _Rule("UNAVAILABLE", NOT_CONNECTED, UnreachableError,
           _NAMED + "{reason}; check --address and the network"),
@@ -111,6 +118,10 @@ _RULES = (
           "certificate {cert} in the role table{fingerprint}"),
     _Rule("NOT_FOUND", "", RefusedError,
           "no job has the id {job_id}; see the jobs there are with worker-cli list"),
+    _Rule("FAILED_PRECONDITION", "has not ended", RefusedError,
+          "job {job_id} has not ended; stop it first with worker-cli stop {job_id}"),
+    _Rule("OUT_OF_RANGE", "", RefusedError,
+          "{details}; give a smaller one with --offset"),
     _Rule("RESOURCE_EXHAUSTED", "", RefusedError,
           "the service has reached a limit: {details}; try again later"),
     _Rule("INTERNAL", "", RefusedError,

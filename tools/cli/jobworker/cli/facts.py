@@ -34,12 +34,20 @@ def _facts(job: Job, now: float) -> Iterator[tuple[str, str]]:
             yield "exit code", str(job.exit_code)
         case "signal":
             yield "signal", signal_text(job.signal)
+        case "lost":
+            yield "lost", printable(job.lost.reason)
     yield "started", local_time_with_zone(job.start_time)
     if job.HasField("end_time"):
         yield "ended", local_time_with_zone(job.end_time)
+    if job.termination.killed_processes:
+        yield "killed at end", _processes(job.termination.killed_processes)
     yield "duration", duration(job, now)
     if job.HasField("stop_request_time"):
         yield "stop requested", local_time_with_zone(job.stop_request_time)
     yield "stdout", f"{job.stdout_bytes} bytes"
     yield "stderr", f"{job.stderr_bytes} bytes"
     yield "owner", printable(job.owner)
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"

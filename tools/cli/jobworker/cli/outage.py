@@ -10,6 +10,9 @@ LONGEST_PAUSE = 5.0
 PATIENCE = 60.0
 """How many seconds without progress are borne."""
 
+STANDING = 1.0
+"""After how many seconds a call that then breaks counts as progress, even if the job wrote nothing in that time."""
+
 
 @final
 @dataclass(slots=True)
@@ -28,6 +31,11 @@ class Outage:
         """Takes note of progress."""
         self.since = None
         self.pauses = 0
+
+    def stood(self, seconds: float) -> None:
+        """Takes note that a call has broken which had reached the service, and stood for some seconds."""
+        if seconds >= STANDING:
+            self.over()
 
     def pause(self, now: float, chance: float) -> float | None:
         """Returns how many seconds to wait before the next attempt, or None to give up.

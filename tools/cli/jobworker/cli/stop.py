@@ -20,5 +20,7 @@ def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Outpu
         grpc.RpcError: the service said no, or was not reached.
         CliError: the status could not be printed.
     """
-    job = service.StopJob(StopJobRequest(job_id=options.job_id)).job
-    out.write(f"{status_word(job)}\n".encode())
+    request = StopJobRequest(job_id=options.job_id)
+    if nanoseconds := round(options.grace * 1e9):
+        request.grace_period.FromNanoseconds(nanoseconds)
+    out.write(f"{status_word(service.StopJob(request).job)}\n".encode())
