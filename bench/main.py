@@ -11,15 +11,17 @@ Options:
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docopt
 
-from jobworker_bench import follow, jobs, memory, startup
+from jobworker.worker.state_dir import StateDirectory
+from jobworker_bench import finished, follow, followers, jobs, memory, startup
 from jobworker_bench.figures import Figure, table
-from jobworker_testing import daemon_options, logging_daemon
+from jobworker_testing import credentials, daemon_options, logging_daemon, supervisor_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,13 +30,10 @@ _ROOT = Path(__file__).absolute().parents[1]
 _CERTS = _ROOT / "certs"
 
 
-def _daemon(scratch: Path) -> AbstractContextManager[tuple[str, int]]:
-    scratch.mkdir()
-    return logging_daemon(
-        [str(_ROOT / "services/daemon/worker-daemon")],
-        *daemon_options(_CERTS, state_dir=str(scratch)),
-        log=scratch / "log",
-    )
+def _daemon(scratch: Path, *options: str) -> AbstractContextManager[tuple[str, int]]:
+    scratch.mkdir(exist_ok=True)
+    program = [str(_ROOT / "services/daemon/worker-daemon")]
+    return logging_daemon(program, *daemon_options(_CERTS), *options, state_dir=scratch)
 
 
 def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
@@ -47,8 +46,22 @@ def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
         figures += follow.throughput(address, _CERTS, size, scratch / "follow")
         figures += follow.delay(address, _CERTS, 50 if quick else 500)
     with _daemon(scratch / "memory") as (address, pid):
-        figures += memory.measure(address, _CERTS, pid, size)
-    return figures
+        supervisor = supervisor_of(scratch / "memory")
+        figures += memory.measure(address, _CERTS, (pid, supervisor or pid), size)
+    return figures + _measure_many(scratch, quick=quick)
+
+
+def _measure_many(scratch: Path, *, quick: bool) -> list[Figure]:
+    figures: list[Figure] = []
+    for count in (1, 200):
+        with _daemon(scratch / f"followers-{count}") as (address, pid):
+            pipes = scratch / f"pipes-{count}"
+            pipes.mkdir()
+            figures += asyncio.run(followers.measure(address, credentials(_CERTS), pid, pipes, count))
+    count, many = (1000 if quick else 100_000), scratch / "finished"
+    many.mkdir()
+    asyncio.run(finished.fill(StateDirectory(many).store, count))
+    return figures + finished.measure(lambda: _daemon(many, "--keep-finished=all"), _CERTS, count)
 
 
 def main() -> None:
