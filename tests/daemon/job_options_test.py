@@ -12,7 +12,7 @@ from jobworker.daemon import options
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.job_options import StoreKind
 from jobworker.daemon.values import variable_of
-from jobworker.worker.retention import KeepFinished
+from jobworker.worker import KeepFinished
 
 if TYPE_CHECKING:
     from jobworker.daemon.job_options import JobOptions

@@ -8,7 +8,7 @@ import pytest
 
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.retention import parse_keep_finished, parse_log_limit
-from jobworker.worker.retention import KeepFinished
+from jobworker.worker import KeepFinished
 
 
 @pytest.mark.parametrize(("text", "limit"), [("0", 0), ("64K", 1 << 16), ("65536", 1 << 16), ("1G", 1 << 30)])

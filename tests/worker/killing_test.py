@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobworker.worker import Exited, Job, JobState, Signaled, Worker
-from jobworker_testing import ProcessHandle
-from worker_support import library_environment, marked_processes, python, read_lines, sh
+from process_support import handles, run_watched
+from worker_support import granted, marked_processes, python, read_lines, sh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from worker_support import Gate
+
+BOTH_MODES = True
 
 IGNORE_ALL = "trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM TSTP TTIN TTOU; "
 FAMILY = """
@@ -29,53 +27,6 @@ echo $!
 sh -c 'sleep 1000 & echo $!; echo $$; wait' &
 wait
 """
-
-# A supervisor's children, watched by Python's own audit events: each signal that it sends, and to what.
-WATCHED = """
-import os, sys
-from jobworker.supervisor.children import Children
-from jobworker.supervisor.protocol import Start
-from jobworker.supervisor.spawn import given_environment, spawn
-
-sent = []
-
-def watch(event, arguments):
-    if event in ("os.kill", "os.killpg"):
-        pid = arguments[0]
-        with open(f"/proc/{pid}/stat") as file:
-            parent = int(file.read().rsplit(")", 1)[1].split()[1])
-        assert parent == os.getpid(), f"{event}{arguments}: not an unreaped child"
-        sent.append(pid)
-
-sys.addaudithook(watch)
-children, null = Children(), os.open(os.devnull, os.O_RDONLY)
-
-def start(job_id, script):
-    log = f"{sys.argv[1]}/{job_id}"
-    pid = spawn(Start(job_id, ["sh", "-c", script], log + ".out", log + ".err"), null, given_environment())
-    children.add(job_id, pid)
-    return pid
-
-def reap(count):
-    ended = []
-    while len(ended) < count:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        ended += children.reap()
-    return ended
-"""
-
-
-@contextmanager
-def handles(pids: list[str]) -> Iterator[list[ProcessHandle]]:
-    """Holds on to processes that live, so that their end is seen whoever gets their ids next."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(ProcessHandle(int(pid))) for pid in pids]
-
-
-def watched(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
-    """Runs source with a supervisor's children in a process of its own."""
-    command = [sys.executable, "-c", WATCHED + source, str(tmp_path)]
-    return subprocess.run(command, env=library_environment(), capture_output=True, text=True, check=False)
 
 
 async def test_stop_kills_children_and_grandchildren(worker: Worker) -> None:
@@ -180,52 +131,129 @@ async def test_a_stop_that_races_the_end_tells_the_truth(worker: Worker) -> None
 
 def test_a_signal_reaches_unreaped_children_alone(tmp_path: Path) -> None:
     """However a job ended, nothing is sent to an id that the kernel may have given to somebody else."""
-    run = watched(
+    run_watched(
         tmp_path,
         """
-natural = start("natural", "exit 3")
-reap(1)
-children.kill("natural")
-children.kill("never started")
-assert sent == [natural], sent
+        natural = start("sh", "-c", "exit 3")
+        assert until(Exited, natural.job_id).code == 3
+        ask(Stop(natural.job_id, 0), Stop(str(uuid.uuid4()), 0), Stop(natural.job_id, 100))
+        turn()
+        assert sent == [(-natural.pid, signal.SIGKILL)], sent
 
-family = start("family", "sleep 1000 & sleep 1000 & exit 0")
-(end,) = reap(1)
-children.kill("family")
-assert sent == [natural, family], sent
-assert (end.code, end.signal, end.by_stop) == (0, None, False), end
+        family = start("sh", "-c", "sleep 1000 & sleep 1000 & exit 0")
+        end = until(Exited, family.job_id)
+        assert (end.code, end.signal, end.by_stop, end.killed) == (0, None, False, 2), end
 
-stopped = start("stopped", "sleep 1000")
-children.kill("stopped")
-children.kill("stopped")
-(end,) = reap(1)
-children.kill("stopped")
-assert end.by_stop
-assert set(sent[2:]) == {stopped}, sent
-""",
+        stopped = start("sleep", "1000")
+        ask(Stop(stopped.job_id, 0), Stop(stopped.job_id, 0))
+        end = until(Exited, stopped.job_id)
+        ask(Stop(stopped.job_id, 0))
+        turn()
+        assert (end.signal, end.by_stop) == (9, True), end
+
+        left = "setsid sh -c 'echo; exec sleep 1000' & "
+        graced = start("sh", "-c", left + "trap 'exit 5' TERM; sleep 1000 & echo; wait")
+        lines(graced.job_id, 2)
+        ask(Stop(graced.job_id, 1000))
+        end = until(Exited, graced.job_id)
+        assert (end.code, end.by_stop, end.killed) == (5, True, 1), end
+        assert (-graced.pid, signal.SIGTERM) in sent, sent
+        """,
     )
-    assert (run.stderr, run.returncode) == ("", 0)
 
 
 def test_a_zombie_is_not_taken_for_stopped(tmp_path: Path) -> None:
     """A job that exited before the stop came, but was not reaped yet, has exited by itself."""
-    run = watched(
+    run_watched(
         tmp_path,
         """
-zombie = start("zombie", "exit 0")
-os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
-children.kill("zombie")
-assert sent == []
-(end,) = reap(1)
-assert (end.code, end.by_stop) == (0, False), end
-""",
+        for grace in (0, 1000):
+            zombie = start("sh", "-c", "exit 0")
+            exits(zombie.pid)
+            ask(Stop(zombie.job_id, grace))
+            end = until(Exited, zombie.job_id)
+            assert (end.code, end.by_stop) == (0, False), end
+        """,
     )
-    assert (run.stderr, run.returncode) == ("", 0)
 
 
 def test_an_own_sigkill_is_not_taken_for_a_stop(tmp_path: Path) -> None:
     """SIGKILL from elsewhere is a failure, though a stop would have sent the same."""
-    run = watched(
-        tmp_path, 'start("own", "kill -9 $$")\n(end,) = reap(1)\nassert (end.signal, end.by_stop) == (9, False)'
+    run_watched(
+        tmp_path,
+        """
+        own = until(Exited, start("sh", "-c", "kill -9 $$").job_id)
+        assert (own.signal, own.by_stop) == (9, False), own
+        """,
     )
-    assert (run.stderr, run.returncode) == ("", 0)
+
+
+def own_process_ids() -> tuple[str, ...]:
+    """Returns a command that runs others where they are the only processes, and may say which id is given out next."""
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    command = "unshare", *user, "--pid", "--fork", "--mount-proc"
+    granted(*command, "sh", "-c", "echo 4999 > /proc/sys/kernel/ns_last_pid")
+    return command
+
+
+def test_a_recycled_id_of_a_job_that_is_ending(tmp_path: Path) -> None:
+    """A new job has the id of one whose first process was reaped, and of which a process is left: each ends as it does."""
+    run_watched(
+        tmp_path,
+        """
+        path = sys.argv[1] + "/left"
+        os.mkfifo(path)
+        leave = "setsid sh -c 'echo > $0; exec sleep 1000' $0 & read -r _ < $0; exit 3"
+        old = start("sh", "-c", leave, path)
+        exits(old.pid)
+        while old.pid in children(os.getpid()):
+            turn()
+        assert not [event for event in told if isinstance(event, Exited)], "it ended before its id was given out again"
+        claim(old.pid)
+        new = start("sleep", "1000")
+        assert new.pid == old.pid, (new, old)
+        assert until(Exited, old.job_id).code == 3
+        ask(Stop(new.job_id, 0))
+        end = until(Exited, new.job_id)
+        assert (end.signal, end.by_stop, end.killed) == (9, True, 0), end
+        """,
+        under=own_process_ids(),
+    )
+
+
+def test_a_recycled_id_of_a_job_in_its_grace_period(tmp_path: Path) -> None:
+    """What was left in the old job's group has left it, and a new job has its id: the new one is not killed with it."""
+    leave = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "open(sys.argv[1]).readline()\n"
+        "os.setsid()\n"
+        "print('left', flush=True)\n"
+        "signal.pause()"
+    )
+    run_watched(
+        tmp_path,
+        f"""
+        path = sys.argv[1] + "/gate"
+        os.mkfifo(path)
+        gate = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        old = start("sh", "-c", '"$@" & wait', "sh", sys.executable, "-ISc", {leave!r}, path)
+        lines(old.job_id, 1)
+        ask(Stop(old.job_id, 1000))
+        while old.pid in children(os.getpid()):
+            turn()
+        os.write(gate, b"-")
+        os.write(gate, b"\\n")
+        lines(old.job_id, 2)
+        claim(old.pid)
+        new = start("sh", "-c", "read -r _ < " + path + "; exit 7")
+        assert new.pid == old.pid, (new, old)
+        ask(Stop(old.job_id, 0))
+        end = until(Exited, old.job_id)
+        assert (end.signal, end.by_stop, end.killed) == (15, True, 1), end
+        os.write(gate, b"\\n")
+        assert until(Exited, new.job_id).code == 7
+        """,
+        under=own_process_ids(),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 from jobworker.worker import Exited, Job, JobState, Signaled, Worker
 from jobworker_testing import ProcessHandle
 from process_support import FOREVER, LEAVING, alive, handles, leaver, waiting_at
-from worker_support import Gate, leaves_nothing, marked_processes, python, read_lines, sh
+from worker_support import Gate, leaves_nothing, library_environment, marked_processes, python, read_lines, sh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +137,7 @@ async def test_a_chain_of_processes_is_not_faster(worker: Worker, sessions: str)
 
 async def test_suspended_processes_are_killed(worker: Worker) -> None:
     """Those of the group and those that left it."""
-    job, pids = await started(worker, leaver(["child", "setsid", "ghost"], "print(os.getpid(), flush=True)\nos.wait()"), 4)
+    job, pids = await started(worker, leaver(["child", "setsid", "ghost"], f"print(os.getpid(), flush=True)\n{FOREVER}"), 4)
     with handles(pids) as family:
         for process in family:
             os.kill(process.pid, signal.SIGSTOP)
@@ -243,10 +244,10 @@ async def test_a_worker_that_closes_during_starts(cgroup_root: str) -> None:
         await asyncio.gather(*starts, return_exceptions=True)
 
 
-async def test_a_job_that_runs_jobs_of_its_own(worker: Worker) -> None:
+async def test_a_job_that_runs_jobs_of_its_own(worker: Worker, tmp_path: Path) -> None:
     """What an inner worker's jobs leave behind ends with the outer job, though it carries the inner jobs' ids."""
     source = """
-import asyncio, sys
+import asyncio, os
 from jobworker.worker import Worker
 from process_support import FOREVER, LEAVING, leaver
 
@@ -255,7 +256,7 @@ async def main():
         job = await worker.start(leaver(LEAVING, FOREVER))
         lines = 0
         async for frame in worker.read_logs(job.id, "stdout", follow=True):
-            sys.stdout.buffer.raw.write(frame.data)
+            os.write(1, frame.data)
             lines += frame.data.count(b"\\n")
             if lines == len(LEAVING):
                 break
@@ -263,8 +264,10 @@ async def main():
 
 asyncio.run(main())
 """
-    path = os.pathsep.join(__import__("sys").path)
-    job, pids = await started(worker, ["env", f"PYTHONPATH={path}", *python(source)[:1], "-c", source], len(LEAVING))
+    # A killed worker's directory would be its supervisor's to remove, but that is killed too.
+    variables = {**library_environment(), "TMPDIR": str(tmp_path)}
+    environment = [f"{name}={value}" for name, value in variables.items()]
+    job, pids = await started(worker, ["env", *environment, sys.executable, "-c", source], len(LEAVING))
     with handles(pids) as inner:
         assert (await worker.stop(job.id)).state is JobState.STOPPED
         assert alive(inner) == []

@@ -16,6 +16,7 @@ from worker_support import library_environment, python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
 LEAVING = {
     "child": "",
@@ -108,6 +109,89 @@ def cgroup_for_tests() -> Iterator[str]:
         yield path
     finally:
         os.rmdir(path)
+
+
+# A supervisor that the source after it is the worker of, step by step, in one process. Every signal that it sends is
+# checked: it goes to an unreaped child, or to a group that an unreaped child of it pins.
+_WATCHED = """
+import atexit, os, signal, socket, sys, uuid
+from jobworker.supervisor.main import Supervisor, _become_subreaper
+from jobworker.supervisor.proc import children
+from jobworker.supervisor.protocol import *
+
+sent = []
+
+def pins(child, group):
+    if os.getpgid(child) != group:
+        return False
+    return child == group or os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+def watch(event, arguments):
+    if event == "os.kill" and arguments[1] != 0:
+        target, mine = arguments[0], children(os.getpid())
+        assert target in mine if target > 0 else any(pins(child, -target) for child in mine), arguments
+        sent.append(arguments)
+
+sys.addaudithook(watch)
+_become_subreaper()
+ours, theirs = socket.socketpair()
+ours.settimeout(0)
+supervisor = Supervisor(theirs, None, None)
+told, unread = [], b""
+atexit.register(supervisor._jobs.kill_strays)  # of a test that fails
+
+def ask(*requests):
+    ours.sendall(b"".join(map(encode, requests)))
+
+def turn():
+    global unread
+    supervisor._turn()
+    try:
+        unread += ours.recv(1 << 20)
+    except BlockingIOError:
+        pass
+    *lines, unread = unread.split(b"\\n")
+    told.extend(map(decode_event, lines))
+
+def until(kind, job_id):
+    while not (found := [event for event in told if isinstance(event, kind) and event.job_id == job_id]):
+        turn()
+    return found[0]
+
+def start(*command, job_id=None):
+    job_id = job_id or str(uuid.uuid4())
+    log = f"{sys.argv[1]}/{job_id}"
+    ask(Start(job_id, list(command), log + ".stdout", log + ".stderr"))
+    return until(Started, job_id)
+
+def lines(job_id, count):
+    "Returns a job's first lines, however long it takes: the job's processes go on by themselves."
+    with open(f"{sys.argv[1]}/{job_id}.stdout") as log:
+        text = ""
+        while text.count("\\n") < count:
+            text += log.read()
+    return text.split("\\n")[:count]
+
+def exits(pid):
+    "Returns when a child has exited; it stays a zombie."
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+def claim(pid):
+    "Has the next process get an id that is free: as the kernel does by itself once it has given out all others."
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+        last.write(str(pid - 1))
+
+ask(Configure(dict(os.environ), os.getcwd(), sys.argv[2], 0))
+"""
+
+
+def run_watched(directory: Path, source: str, *, cgroup_root: str = "off", under: Sequence[str] = ()) -> None:
+    """Runs source with a supervisor of its own, whose every signal is checked, in a process of its own.
+
+    Raises:
+        AssertionError: If it does not end well, or says anything.
+    """
+    run_source(_WATCHED + textwrap.dedent(source), str(directory), cgroup_root, under=under)
 
 
 def run_source(source: str, *arguments: str, under: Sequence[str] = ()) -> None:

@@ -67,8 +67,15 @@ class WorkerProcess:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
         )
-        assert self._read() == "open"
+        assert self.read() == "open"
         return self
+
+    def crash(self) -> None:
+        """Has it crash while it opens, in place of entering the context."""
+        ended = subprocess.run(
+            self._command, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, ""), ended
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -94,23 +101,23 @@ class WorkerProcess:
     def start(self, command: Sequence[str], request_id: str | None = None) -> str:
         """Starts a job and returns its id; of an error, its type and message."""
         self.ask("start", *command, request_id=request_id)
-        return self._read()
+        return self.read()
 
     def start_line(self, script: str) -> tuple[str, str]:
         """Starts a shell script and returns the job's id, and the first line of its stdout."""
         self.ask("start_line", script)
-        job_id, line = self._read().split(" ", 1)
+        job_id, line = self.read().split(" ", 1)
         return job_id, line
 
     def wait(self, job_id: str) -> str:
         """Waits for a job's end and returns its state."""
         self.ask("wait", job_id)
-        return self._read()
+        return self.read()
 
     def begin_stop(self, job_id: str, grace_period: float) -> None:
         """Asks for a job's end, and waits until the supervisor was told to see to it."""
         self.ask("stop", job_id, str(grace_period))
-        assert self._read() == "stopping"
+        assert self.read() == "stopping"
 
     def ask(self, verb: str, *arguments: str, request_id: str | None = None) -> None:
         """Asks for something, and doesn't wait for it."""
@@ -131,11 +138,12 @@ class WorkerProcess:
         """Lets it leave the worker's context and end; returns the type and message of the error, if there is one."""
         assert self._process.stdin
         self._process.stdin.close()
-        said = self._read()
+        said = self.read()
         assert self._process.wait() == 0
         return said
 
-    def _read(self) -> str:
+    def read(self) -> str:
+        """Returns the next line that it says."""
         assert self._process.stdout
         return self._process.stdout.readline().rstrip("\n")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobworker.worker import InvalidArgumentError
-from jobworker.worker.retention import KeepFinished
+from jobworker.worker import KeepFinished
 
 NOW = datetime(2030, 1, 31, tzinfo=UTC)
 

@@ -111,6 +111,9 @@ def processes(cgroup: str) -> set[int]:
 def kill(cgroup: str) -> None:
     """Kills every process in a cgroup and below it, also those that are being forked meanwhile.
 
+    But for one kind: a process whose first thread has ended while others go on. Linux (6.18) sends the signal to that
+    thread alone, where it is lost. A signal to the process's id ends it.
+
     Raises:
         OSError: If descriptors or memory ran out; the host's fault. One that is not there, or "", has no process.
     """
@@ -139,7 +142,11 @@ def wait_until_empty(cgroup: str) -> None:
 
 
 def remove(cgroup: str) -> None:
-    """Removes an empty cgroup and those that the job has made in it; one that is not empty, or not there, stays so."""
+    """Removes an empty cgroup and those that the job has made in it; one that is not empty, or not there, stays so.
+
+    Args:
+        cgroup: Its path; empty for none.
+    """
     with suppress(OSError):
         os.rmdir(cgroup)
         return

@@ -9,7 +9,8 @@ until this process, which has one thread, reaps it; or to the group of such a ch
 group's first process, or a zombie. A job's group is in a session of the job's own, so nobody else's process is in it.
 
 Signalling a group is atomic against fork(2): the kernel walks the group under the lock that fork takes to add a
-process, and a fork with a fatal signal pending fails. `cgroup.kill` likewise. One SIGKILL leaves no survivor in either.
+process, and a fork with a fatal signal pending fails. `cgroup.kill` likewise. One SIGKILL leaves no survivor in either,
+but for what `cgroups.kill` says, which is swept up like what has left the group.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from jobworker.supervisor.leader import Leader
+    from jobworker.supervisor.running_logs import RunningLogs
 
 # How many children are reaped before it is looked what else there is to do: a job can make them faster than that.
 _REAPED_AT_ONCE = 256
@@ -40,15 +42,17 @@ _RETRY_SECONDS = 1.0
 class Children:
     """All jobs' processes that are children of this process, or come back to it as orphans."""
 
-    def __init__(self, poll: select.poll) -> None:
+    def __init__(self, poll: select.poll, logs: RunningLogs) -> None:
         """Takes charge of nothing yet.
 
         Args:
             poll: Where cgroups' descriptors are registered while their end is waited for.
+            logs: The output logs of the running jobs.
 
         Raises:
             OSError: If descriptors ran out, or the kernel does not tell a process's children; the host's fault.
         """
+        self._logs = logs
         self._by_job: dict[str, Leader] = {}
         # Those of which the first process has not been reaped, by its id.
         self._running: dict[int, Leader] = {}
@@ -235,9 +239,9 @@ class Children:
         if not leader.killed:
             self._kill(leader)
         try:
-            return (
-                leader.killed and not self._emptiness.is_awaited(leader.cgroup) and not self._sweep(leader, candidates)
-            )
+            # Both, as the one has exceptions and the other may take some time.
+            is_awaited = self._emptiness.is_awaited(leader.cgroup)
+            return not self._sweep(leader, candidates) and leader.killed and not is_awaited
         except OSError as error:
             self._try_again(error)
             return False
@@ -253,8 +257,7 @@ class Children:
     def _ended(self, leader: Leader) -> Exited:
         del self._by_job[leader.job_id], self._ending[leader.job_id]
         self._orphans.remove(leader)
-        if leader.cgroup:
-            cgroups.remove(leader.cgroup)
+        cgroups.remove(leader.cgroup)
         code = os.waitstatus_to_exitcode(leader.status or 0)
         return Exited(
             job_id=leader.job_id,
@@ -262,8 +265,8 @@ class Children:
             signal=None if code >= 0 else -code,
             by_stop=leader.ended_by_stop(code),
             killed=len(leader.left),
-            stdout_bytes=_size(leader.logs[0]),
-            stderr_bytes=_size(leader.logs[1]),
+            stdout_bytes=self._logs.finish(leader.logs[0]),
+            stderr_bytes=self._logs.finish(leader.logs[1]),
             time_ns=time.time_ns(),
         )
 
@@ -290,10 +293,3 @@ def _has_members(group: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

@@ -15,16 +15,20 @@ VARIABLE = "JOBWORKER_FAILPOINT"
 # The worker's steps, in the order in which a job comes to them.
 STORED = "start-stored"
 """The start is in the job store; the supervisor has not been asked."""
+ASKED = "start-asked"
+"""The supervisor has been asked for the start, and may not know it yet."""
 TOLD_STARTED = "started-received"
 """The supervisor has said that the job runs; the job store does not know."""
 TOLD_EXITED = "exit-received"
 """The supervisor has said that the job has ended; the job store does not know."""
 KEPT = "exit-stored"
 """The job store knows the end; the supervisor has not been told so."""
+BURIED = "buried"
+"""The job store knows the end of a dead supervisor's job; its record is there still."""
 
 # The supervisor's.
 RECORDED = "spawn-recorded"
-"""The record of the job is begun, its logs and cgroup are there; the process is not."""
+"""The record of the job is begun, its cgroup is there; the process is not."""
 SPAWNED = "spawned"
 """The process is there; the record does not name it."""
 REPORTED = "spawn-reported"
@@ -34,7 +38,7 @@ EXITED = "exited"
 EXIT_RECORDED = "exit-recorded"
 """The record says how the job ended; the worker has not been told."""
 
-WORKER_STEPS = (STORED, TOLD_STARTED, TOLD_EXITED, KEPT)
+WORKER_STEPS = (STORED, ASKED, TOLD_STARTED, TOLD_EXITED, KEPT, BURIED)
 SUPERVISOR_STEPS = (RECORDED, SPAWNED, REPORTED, EXITED, EXIT_RECORDED)
 
 _armed = ""

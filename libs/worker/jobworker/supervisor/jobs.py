@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     import select
     from collections.abc import Iterable, Iterator
 
-    from jobworker.supervisor.log_limits import LogLimits
     from jobworker.supervisor.protocol import Configure, Event, Start
     from jobworker.supervisor.records import Records
+    from jobworker.supervisor.running_logs import RunningLogs
 
 
 class Jobs:
     """All jobs of one supervisor, until the worker has acknowledged their ends."""
 
-    def __init__(self, poll: select.poll, limits: LogLimits, records: Records | None) -> None:
+    def __init__(self, poll: select.poll, logs: RunningLogs, records: Records | None) -> None:
         """Has no job yet.
 
         Args:
             poll: Where the children's descriptors are registered.
-            limits: What keeps the output logs within their size.
+            logs: The output logs of the running ones.
             records: Where the jobs are recorded; None if they die with their worker, who then needs no record.
         """
-        self._children = Children(poll)
-        self._limits = limits
+        self._children = Children(poll, logs)
+        self._logs = logs
         self._records = records
         self._boot_id = boot_id()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -44,7 +44,6 @@ class Jobs:
         self._wanted_root = "off"
         self._started: dict[str, Started] = {}
         self._exited: dict[str, Exited] = {}
-        self._logs: dict[str, tuple[str, str]] = {}
         # What the disk would not take so far of the jobs' records.
         self._unrecorded: dict[str, tuple[Event, ...]] = {}
 
@@ -79,7 +78,7 @@ class Jobs:
         if request.cgroup_root != self._wanted_root:
             self._wanted_root = request.cgroup_root
             self._cgroup_root, self._problem = cgroups.usable_root(request.cgroup_root)
-        self._limits.limit = request.log_limit
+        self._logs.limit = request.log_limit
 
     def tell(self) -> Iterator[Event]:
         """Yields all that a worker has to be told that has just come."""
@@ -97,7 +96,7 @@ class Jobs:
             self._begin(request.job_id, Begun(self._boot_id, cgroup, logs))
             failpoints.reach(failpoints.RECORDED)
             now = time.time_ns()
-            pid = spawn(request, self._stdin, self._environment, cgroup)
+            pid = spawn(request, self._stdin, self._environment, cgroup, self._logs)
         except (SpawnError, OSError) as error:
             self._give_up(request.job_id, cgroup)
             return Refused(request.job_id, getattr(error, "step", STEP_LOG), error.errno or 0)
@@ -108,9 +107,6 @@ class Jobs:
         self._children.add(Leader(request.job_id, pid, ticks, cgroup, logs))
         self._record(started.job_id, started)
         failpoints.reach(failpoints.REPORTED)
-        self._logs[request.job_id] = logs
-        for log in logs:
-            self._limits.watch(log)
         return started
 
     def stop(self, job_id: str, grace_seconds: float) -> Iterator[Event]:
@@ -142,12 +138,12 @@ class Jobs:
 
     def expire(self) -> Iterator[Event]:
         """Does what is due by the clock."""
-        self._limits.check()
+        self._logs.check()
         return self._ended(self._children.expire())
 
     def timeout(self) -> float | None:
         """Returns in how many seconds something is due by the clock; None if nothing is."""
-        due = [one for one in (self._children.timeout(), self._limits.timeout()) if one is not None]
+        due = [one for one in (self._children.timeout(), self._logs.timeout()) if one is not None]
         return min(due, default=None)
 
     def _begin(self, job_id: str, begun: Begun) -> None:
@@ -167,8 +163,6 @@ class Jobs:
 
     def _ended(self, exits: Iterable[Exited]) -> Iterator[Event]:
         for exited in exits:
-            for log in self._logs.pop(exited.job_id):
-                self._limits.forget(log)
             failpoints.reach(failpoints.EXITED)
             self._exited[exited.job_id] = exited
             self._record(exited.job_id, exited)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from jobworker.supervisor import failpoints
 from jobworker.supervisor.connection import Connection
 from jobworker.supervisor.jobs import Jobs
-from jobworker.supervisor.log_limits import LogLimits
 from jobworker.supervisor.protocol import VERSION, Acknowledge, Configure, End, Ended, Ready, Start, Stop
 from jobworker.supervisor.records import Records
+from jobworker.supervisor.running_logs import RunningLogs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,14 +39,14 @@ class Supervisor:
             records: Where jobs are recorded for workers to come; None for one worker alone.
         """
         self._poll = select.poll()
-        self._limits = LogLimits()
-        self._jobs = Jobs(self._poll, self._limits, records)
+        self._logs = RunningLogs()
+        self._jobs = Jobs(self._poll, self._logs, records)
         self._listener = listener
         self._woken = _wake_on_sigchld()
         self._connection: Connection | None = None
         self._ending = False
         self._poll.register(self._woken.fileno(), select.POLLIN)
-        self._poll.register(self._limits.fileno(), select.POLLIN)
+        self._poll.register(self._logs.fileno(), select.POLLIN)
         if control is not None:
             self._connect(control)
         elif listener is not None:
@@ -84,8 +84,8 @@ class Supervisor:
         if self._woken.fileno() in ready:
             self._woken.recv(_RECEIVE_BYTES)
             self._send(self._jobs.reap())
-        if self._limits.fileno() in ready:
-            self._limits.receive()
+        if self._logs.fileno() in ready:
+            self._logs.receive()
         for descriptor, events in ready.items():
             if events & select.POLLPRI:
                 self._send(self._jobs.cgroup_changed(descriptor))

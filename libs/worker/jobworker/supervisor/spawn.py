@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from jobworker.supervisor.protocol import Start
+    from jobworker.supervisor.running_logs import RunningLogs
 
     Streams = tuple[int, int, int]
 
@@ -46,7 +47,7 @@ class SpawnError(Exception):
         self.errno = error.errno or 0
 
 
-def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup: str) -> int:
+def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup: str, logs: RunningLogs) -> int:
     """Starts a job's first process as the leader of a session and process group of its own.
 
     Args:
@@ -54,6 +55,7 @@ def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup
         stdin: A descriptor to be the job's stdin.
         environment: What the job gets as its environment, and its mark in addition.
         cgroup: The path of the cgroup that it is born in; empty for this process's own.
+        logs: Where its logs are created.
 
     Returns:
         The process id, which is the process group's id too.
@@ -62,18 +64,18 @@ def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup
         SpawnError: If a log can't be created (the disk's or a limit's fault), or the program can't be executed (the
             caller's fault, or a limit's; its errno says which).
     """
-    stdout = _create_log(request.stdout)
+    stdout = _create_log(logs, request.stdout)
     try:
         try:
-            stderr = _create_log(request.stderr)
+            stderr = _create_log(logs, request.stderr)
         except SpawnError:
-            os.unlink(request.stdout)
+            logs.discard(request.stdout)
             raise
         try:
             return _execute(request, (stdin, stdout, stderr), environment, cgroup)
         except SpawnError:
-            os.unlink(request.stdout)
-            os.unlink(request.stderr)
+            logs.discard(request.stdout)
+            logs.discard(request.stderr)
             raise
         finally:
             os.close(stderr)
@@ -81,10 +83,9 @@ def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup
         os.close(stdout)
 
 
-def _create_log(path: str) -> int:
+def _create_log(logs: RunningLogs, path: str) -> int:
     try:
-        # Appending, so that a job that truncates or seeks its stdout can't overwrite what readers have seen.
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return logs.create(path)
     except OSError as error:
         raise SpawnError(STEP_LOG, error) from error
 

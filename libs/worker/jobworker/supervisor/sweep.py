@@ -55,19 +55,22 @@ def kill_leftovers(leftovers: Collection[Leftover]) -> collections.Counter[str]:
     Raises:
         OSError: If descriptors or memory ran out; the host's fault.
     """
-    killed: collections.Counter[str] = collections.Counter()
     firsts = {_Process(one.pid, one.start_ticks): one.job_id for one in leftovers}
+    killed: dict[_Process, str] = {}
     for leftover in leftovers:
-        found = cgroups.processes(leftover.cgroup)
-        killed[leftover.job_id] += len(found - {leftover.pid})
+        killed.update(dict.fromkeys(_processes_of(leftover.cgroup), leftover.job_id))
         cgroups.kill(leftover.cgroup)
+    while gone := {process: job_id for process, job_id in _find(leftovers, firsts).items() if _kill(process)}:
+        killed.update(gone)
     for leftover in leftovers:
         cgroups.wait_until_empty(leftover.cgroup)
-    while gone := [(process, job_id) for process, job_id in _find(leftovers, firsts).items() if _kill(process)]:
-        killed.update(job_id for process, job_id in gone if process not in firsts)
-    for leftover in leftovers:
         cgroups.remove(leftover.cgroup)
-    return +killed
+    return collections.Counter(job_id for process, job_id in killed.items() if process not in firsts)
+
+
+def _processes_of(cgroup: str) -> list[_Process]:
+    found = ((pid, status(pid)) for pid in cgroups.processes(cgroup))
+    return [_Process(pid, seen.start_ticks) for pid, seen in found if seen is not None]
 
 
 def _find(leftovers: Collection[Leftover], firsts: dict[_Process, str]) -> dict[_Process, str]:

@@ -40,6 +40,7 @@ from jobworker.worker.errors import (
 )
 from jobworker.worker.frames import Frame, LogData, LogEnd, LogGap
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
+from jobworker.worker.retention import KeepFinished
 from jobworker.worker.store import JobStore, MemoryJobStore, Page
 from jobworker.worker.worker import Worker
 
@@ -71,6 +72,7 @@ __all__ = [
     "JobState",
     "JobStore",
     "JobStoreError",
+    "KeepFinished",
     "Lagged",
     "LogData",
     "LogEnd",

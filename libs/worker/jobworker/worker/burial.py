@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
 
+from jobworker.supervisor import failpoints
 from jobworker.supervisor.cgroups import PREFIX
 from jobworker.supervisor.records import Record, boot_id
 from jobworker.supervisor.sweep import Leftover, kill_leftovers
@@ -72,6 +73,7 @@ class Burial:
             is_of_this_boot = has_run_since if record.begun is None else record.begun.boot_id == boot
             reason = f"{_KILLED if is_of_this_boot else _RESTARTED} {doing}"
             await self._end(record, reason, killed.get(record.job_id, 0))
+            failpoints.reach(failpoints.BURIED)
             # What only memory knows, the record has to tell whoever comes next.
             if record.job_id not in self._store.unsaved():
                 records.remove(record.job_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 from jobworker.worker.bus import Deleted, output_channel, stream_channel
 from jobworker.worker.errors import JobNotFoundError, WorkerError
 from jobworker.worker.job import STREAMS
+from jobworker.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from jobworker.worker.bus import MessageBus
@@ -45,17 +46,21 @@ class Cleaner:
         return f"<Cleaner {self._store!r}>"
 
     async def delete(self, job: Job) -> None:
-        """Deletes a finished job: its readers end, its output is removed, and then it is forgotten.
+        """Deletes a finished job: its readers end, its output is discarded, it is forgotten, and its disk space freed.
 
-        In this order a crash in between leaves a job without output, which can be deleted again, and never output
-        without a job.
+        In this order a crash in between leaves a job without output, which can be deleted again, or discarded output,
+        which the next worker removes; and never a job's output without the job.
 
         Raises:
             JobNotFoundError: If it was deleted meanwhile.
+            StateDirectoryError: If its output can't be removed; the fault of whoever changed the directory.
+            JobStoreError: If the store can't forget it; the message says why.
+            ResourceExhaustedError: If the disk is full; the host's fault.
         """
-        self._readers.end_job(job.id)
-        self._logs.remove(job.id)
-        await self._store.delete(job.id)
+        with self._readers.deleting(job.id):
+            discarded = self._logs.discard(job.id)
+            await self._store.delete(job.id)
+        await in_thread(self._logs.empty, discarded)
         for channel in (output_channel(job.id), *(stream_channel(job.id, stream) for stream in STREAMS)):
             self._bus.publish(channel, Deleted())
 
@@ -66,6 +71,8 @@ class Cleaner:
             keep: What is to be kept.
             lifecycle: What tells of each job's end.
         """
+        for discarded in self._logs.discarded():
+            await in_thread(self._logs.empty, discarded)
         while True:
             now = datetime.now(UTC)
             try:

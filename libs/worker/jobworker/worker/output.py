@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jobworker.worker.inotify import Inotify
     from jobworker.worker.job import Job, StreamName
 
+_DISCARDED = ".discarded-"
+
 
 @final
 class OutputLogs:
@@ -58,21 +60,47 @@ class OutputLogs:
         return job.with_sizes(*(self.size(job.id, stream) for stream in STREAMS))
 
     def remove(self, job_id: str) -> None:
-        """Removes a job's logs, whether or not they are there; may run in a thread, since large ones take a while.
+        """Removes a job's logs, whether or not they are there.
 
         Who reads them has to be ended before (`LogReaders.end_job`).
 
         Raises:
             StateDirectoryError: If they can't be removed; the fault of whoever changed the directory, or of the disk.
         """
-        for path in (self.path(job_id, stream) for stream in STREAMS):
-            for part in (path, *sidecars(path)):
-                try:
+        self.empty(self.discard(job_id))
+
+    def discard(self, job_id: str) -> str:
+        """Moves a job's logs out of the way, whether or not they are there, which takes no time however large they are.
+
+        Returns:
+            What to `empty`.
+
+        Raises:
+            StateDirectoryError: If they can't be moved; the fault of whoever changed the directory, or of the disk.
+        """
+        discarded = f"{self._directory}/{_DISCARDED}{job_id}"
+        try:
+            os.makedirs(discarded, mode=0o700, exist_ok=True)
+            for path in (self.path(job_id, stream) for stream in STREAMS):
+                for part in (path, *sidecars(path)):
                     with suppress(FileNotFoundError):
-                        _remove(part)
-                except OSError as error:
-                    problem = f"can't remove an output log: {error.strerror}"
-                    raise StateDirectoryError(self._directory, problem) from error
+                        os.rename(part, f"{discarded}/{os.path.basename(part)}")
+        except OSError as error:
+            problem = f"can't remove an output log: {error.strerror}"
+            raise StateDirectoryError(self._directory, problem) from error
+        return discarded
+
+    def discarded(self) -> list[str]:
+        """Returns all that was discarded and not emptied, since the worker before this one was killed, say."""
+        with suppress(OSError):
+            names = os.listdir(self._directory)
+            return [f"{self._directory}/{name}" for name in names if name.startswith(_DISCARDED)]
+        return []
+
+    @staticmethod
+    def empty(discarded: str) -> None:
+        """Removes what was discarded; may run in a thread, since large logs take a while."""
+        shutil.rmtree(discarded, ignore_errors=True)
 
     @contextmanager
     def open(self, job: Job, stream: StreamName) -> Iterator[OutputLog]:
@@ -145,10 +173,3 @@ def _size(path: str) -> int:
         return log.size()
     finally:
         log.close()
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except IsADirectoryError:
-        shutil.rmtree(path)

@@ -14,7 +14,8 @@ from jobworker.worker.errors import JobStoreError, WorkerClosedError
 from jobworker.worker.refusals import exhausted
 from jobworker.worker.sqlite_errors import is_full, is_locked, store_error
 from jobworker.worker.sqlite_schema import PATIENCE, connect, prepare, sync_folder
-from jobworker.worker.sqlite_wal import Checkpoints, GroupSync, in_thread, open_wal
+from jobworker.worker.sqlite_wal import Checkpoints, GroupSync, open_wal
+from jobworker.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

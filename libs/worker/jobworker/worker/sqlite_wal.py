@@ -9,9 +9,10 @@ import asyncio
 import os
 import sqlite3
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, final
+from typing import TYPE_CHECKING, final
 
 from jobworker.worker.sqlite_schema import connect
+from jobworker.worker.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +24,6 @@ MOST_FRAMES = 8192
 """How many frames the WAL may have before a checkpoint is worth the event loop's time: 32 MiB."""
 ROOM = 1 << 20
 """How many bytes of disk the WAL has from the beginning: for the ends of some 80 jobs between checkpoints."""
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Calls what blocks in a thread; in this one, if there can't be another."""
-    try:
-        return await asyncio.to_thread(function, *args, **kwargs)
-    except RuntimeError:
-        # "can't start new thread": out of processes. A blocked loop is better than a start that is not on the disk.
-        return function(*args, **kwargs)
 
 
 @final

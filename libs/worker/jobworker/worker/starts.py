@@ -148,6 +148,7 @@ class Starts:
             await self._store.reserve(pending.reservation)
             failpoints.reach(failpoints.STORED)
             await self._ask(self._request_of(pending))
+            failpoints.reach(failpoints.ASKED)
             pending.asked = True
         except WorkerError as error:
             await self._store.release(job_id)

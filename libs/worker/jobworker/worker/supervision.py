@@ -266,7 +266,8 @@ class Supervision:
                 return
             await self._supervisors.ended(self._client)
         except WorkerError:
-            await self._burial.kill_all(self.cgroup_root)
+            with suppress(OSError):  # out of descriptors, say; then the next worker finds them
+                await self._burial.kill_all(self.cgroup_root)
             raise
         jobs, processes = await self._burial.kill_all(self.cgroup_root)
         raise SupervisorError(f"the supervisor died; {processes} processes of its {jobs} jobs were killed")

@@ -64,7 +64,7 @@ class Worker:
             environment: That of the jobs; None is this process's.
             store: Where jobs are kept; None is an SQLite file in the state directory, or without one this process's
                 memory. With a store that is not durable, jobs die with their worker.
-            keep_jobs: Whether jobs go on when the context is left; for the next worker of the state directory.
+            keep_jobs: Whether jobs go on when the context is left, for the next worker; an attribute, to be set anew.
             cgroup_root: The cgroup v2 directory to make jobs' cgroups in; "auto" is this process's own, "off" is none.
             log_limit: How many bytes of each output stream are kept; the oldest give way. 0 is no limit.
             keep_finished: Which finished jobs are kept; None is the default.
@@ -78,7 +78,7 @@ class Worker:
             log_limit=arguments.check_limit(log_limit),
             keep_finished=keep_finished or KeepFinished(),
         )
-        self._keep_jobs = keep_jobs
+        self.keep_jobs = keep_jobs
         self.bus = MessageBus()
         self._stack = AsyncExitStack()
         self._opened: Parts | None = None
@@ -128,7 +128,7 @@ class Worker:
         parts, self._opened = self._parts, None
         parts.readers.end_all()
         parts.cleaning.cancel()
-        parts.supervision.close(keep_jobs=self._keep_jobs)
+        parts.supervision.close(keep_jobs=self.keep_jobs)
         try:
             # Without the caller's exception: the events up to the supervisor's last are handled in any case.
             await self._stack.aclose()

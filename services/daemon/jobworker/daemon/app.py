@@ -83,6 +83,8 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
         ) as bound:
             _announce(bound)
             received = await signals.wait()
+            # Until now they are the next daemon's, should this one fail.
+            worker.keep_jobs = loaded.jobs.keep_jobs
             _logger.info("stopping", extra={"fields": {"signal": received.name}})
             what = "leaving its jobs running" if loaded.jobs.keep_jobs else "ending its jobs"
             notify(f"STOPPING=1\nSTATUS=stopping, {what}", os.environ)
@@ -97,7 +99,7 @@ async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
         state_dir=jobs.state_dir,
         environment=job_environment(os.environ),
         store=MemoryJobStore() if jobs.store is StoreKind.MEMORY else None,
-        keep_jobs=jobs.keep_jobs,
+        keep_jobs=jobs.store is not StoreKind.MEMORY,
         cgroup_root=jobs.cgroup_root,
         log_limit=jobs.log_limit,
         keep_finished=jobs.keep_finished,
@@ -107,6 +109,7 @@ async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
             worker = await stack.enter_async_context(made)
         except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError) as error:
             raise ConfigurationError(str(error)) from error
+        _logger.info("cgroups", extra={"fields": {"root": worker.cgroup_root or "none"}})
         if jobs.store is not StoreKind.MEMORY:
             _logger.info("taken_back", extra={"fields": dataclasses.asdict(worker.recovery)})
         yield worker

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobworker.daemon.values import Values
-    from jobworker.worker.retention import KeepFinished
+    from jobworker.worker import KeepFinished
 
 DEFAULTS = {"--store": "sqlite", "--cgroup-root": "auto", "--log-limit": "1G", "--keep-finished": "10000,30d"}
 """What holds where nothing was given; the state directory's depends on the user."""

@@ -6,7 +6,7 @@ import re
 
 from jobworker.daemon.amounts import parse_age, parse_size
 from jobworker.daemon.errors import ConfigurationError
-from jobworker.worker.retention import KeepFinished
+from jobworker.worker import KeepFinished
 
 LEAST_LOG_LIMIT = 64 << 10
 """Output is released in steps; below this a limit could not be kept even roughly."""

@@ -84,6 +84,7 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
                 async for frame in frames:
                     yield convert.log_frame(frame)
                     offset = convert.end_of(frame)
+                    del frame  # it is large, and the next one may be long in coming
         except WorkerClosedError as error:
             raise ServerStoppingError(offset) from error
 
