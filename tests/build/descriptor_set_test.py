@@ -22,7 +22,14 @@ def test_it_holds_all_that_the_api_imports(files: dict[str, descriptor_pb2.FileD
     for file in files.values():
         pool.Add(file)
     service = pool.FindServiceByName("jobworker.v1.JobWorkerService")
-    assert [method.name for method in service.methods] == ["StartJob", "StopJob", "GetJob", "ListJobs", "ReadLogs"]
+    assert [method.name for method in service.methods] == [
+        "StartJob",
+        "StopJob",
+        "GetJob",
+        "ListJobs",
+        "ReadLogs",
+        "DeleteJob",
+    ]
 
 
 def test_it_holds_the_comments(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobworker.worker import InvalidArgumentError
-from jobworker.worker import KeepFinished
+from jobworker.worker import InvalidArgumentError, KeepFinished
 
 NOW = datetime(2030, 1, 31, tzinfo=UTC)
 

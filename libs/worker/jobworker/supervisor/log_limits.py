@@ -77,6 +77,7 @@ class LogLimits:
 
     @limit.setter
     def limit(self, limit: int) -> None:
+        """Sets it anew."""
         if limit != self._limit:
             self._limit = limit
             self._note(self._first)

@@ -49,6 +49,7 @@ class RunningLogs:
 
     @limit.setter
     def limit(self, limit: int) -> None:
+        """Sets it anew."""
         self._limits.limit = limit
         for writer in self._segmented.values():
             writer.limit = limit
