@@ -1,6 +1,6 @@
 """What is left of jobs whose supervisor is dead: found, killed, and told as lost, and nobody else is harmed."""
 
-# ruff: noqa: ASYNC220, ASYNC240 - small files on a local disk, and processes that need no waiting for
+# ruff: noqa: ASYNC220, ASYNC240, PT012 - small local files; processes without a wait; a whole `async with` must fail
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ import pytest
 from jobworker.supervisor import failpoints
 from jobworker.supervisor.cgroups import own_cgroup
 from jobworker.supervisor.records import start_ticks
-from jobworker.worker import Exited, Lost, StateDirectoryError, Worker
+from jobworker.worker import Exited, Lost, ResourceExhaustedError, StateDirectoryError, Worker
+from jobworker.worker.sqlite_store import SqliteJobStore
 from jobworker_testing import ProcessHandle
 from restart_support import WorkerProcess, kill, only_job, supervisor_handle
 from worker_support import read_all, sh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from worker_support import Gate
 
 # Where what is edited stands in a record: the line, and the place in it.
 BOOT_ID, CGROUP, PID, TIME_NS, START_TICKS = (0, 0), (0, 1), (1, 2), (1, 3), (1, 4)
@@ -151,11 +154,12 @@ async def test_an_unknown_job_of_a_supervisor_that_lives(state: Path) -> None:
     assert job_id
 
 
-async def test_a_job_that_its_supervisor_does_not_know(state: Path) -> None:
+async def test_a_job_that_its_supervisor_does_not_know(state: Path, gate: Gate) -> None:
     """Nothing is RUNNING that isn't: a store that was brought back from before an end, say."""
     async with Worker(state_dir=state, keep_jobs=True) as worker:
-        job = await worker.start(sh("read -r _; exit 3"))
+        job = await worker.start(sh('read -r _ <"$1"', gate.path))
         store = (state / "jobs.sqlite").read_bytes(), (state / "jobs.sqlite-wal").read_bytes()
+        gate.open()
         await worker.wait(job.id)
         await worker.start(["sleep", "1000"])
     for name, content in zip(("jobs.sqlite", "jobs.sqlite-wal"), store, strict=True):
@@ -179,6 +183,27 @@ async def test_a_clock_that_was_set_back(state: Path, *, is_lost: bool) -> None:
         job = await only_job(worker)
         assert isinstance(job.outcome, Lost) if is_lost else job.outcome == Exited(0)
         assert job.start_time == job.end_time == future
+
+
+async def test_an_end_that_the_store_has_not_written(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record stays until it has: a worker that is killed meanwhile would take the end with it."""
+    with WorkerProcess(state, failpoint=failpoints.EXIT_RECORDED, mortal=True) as held:
+        held.ask("start", "true")
+        held.die()
+    (record,) = (state / "records").iterdir()
+
+    def full(*_: object) -> None:
+        raise ResourceExhaustedError("disk space", "free some")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteJobStore, "_save", full)
+        with pytest.raises(ResourceExhaustedError):
+            async with Worker(state_dir=state) as worker:
+                assert (await only_job(worker)).outcome == Exited(0)
+                assert record.exists()
+    async with Worker(state_dir=state) as worker:
+        assert (await only_job(worker)).outcome == Exited(0)
+        assert not record.exists()
 
 
 async def test_a_records_directory_that_is_none(state: Path) -> None:

@@ -10,18 +10,24 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jobworker.worker import Job, ResourceExhaustedError, Worker
-from jobworker_testing import children_of
-from worker_support import footprint, granted, leaves_nothing, library_environment
+from jobworker.worker import Job, JobState, ResourceExhaustedError, Worker
+from jobworker_testing import children_of, supervisor_of
+from process_support import LEAVING, alive, cgroups_in, handles, leaver, waiting_at
+from worker_support import footprint, granted, leaves_nothing, library_environment, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
+
+    from worker_support import Gate
+
+BOTH_MODES = True
 
 UNPRIVILEGED = 65534
 PROLOGUE = """
@@ -70,24 +76,68 @@ def as_another_user() -> tuple[str, ...]:
     return granted("setpriv", *user, *capabilities)
 
 
-async def test_a_supervisor_out_of_descriptors_refuses_and_recovers(tmp_path: Path) -> None:
+# No more than a supervisor has open, and no fewer than it has to poll, which poll(2) refuses.
+NONE_LEFT = 8
+
+
+@contextmanager
+def out_of_descriptors(pid: int, limit: int = NONE_LEFT) -> Iterator[None]:
+    """Lets a process have no more descriptors than so many."""
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, old[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+
+
+async def test_a_supervisor_out_of_descriptors_refuses_and_recovers(tmp_path: Path, cgroup_root: str) -> None:
     """Whichever of a start's descriptors is the one too many, nothing is left of the attempt."""
-    async with leaves_nothing(), Worker(state_dir=tmp_path / "state") as worker:
-        (supervisor,) = children_of(os.getpid())
-        old = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    state = tmp_path / "state"
+    async with leaves_nothing(), Worker(state_dir=state, cgroup_root=cgroup_root) as worker:
+        supervisor = supervisor_of(state)
+        assert supervisor is not None
         before, refusals = footprint(), list[str]()
-        for limit in range(3, 64):
-            resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (limit, old[1]))
-            (result,) = await asyncio.gather(worker.start(["true"]), return_exceptions=True)
-            if not isinstance(result, ResourceExhaustedError):
-                break
+        for limit in range(NONE_LEFT, 64):
+            with out_of_descriptors(supervisor, limit):
+                (result,) = await asyncio.gather(worker.start(["true"]), return_exceptions=True)
+                if not isinstance(result, ResourceExhaustedError):
+                    assert isinstance(result, Job)
+                    assert (await worker.wait(result.id)).exit_code == 0
+                    break
             refusals.append(result.resource)
-            assert list((tmp_path / "state" / "logs").iterdir()) == []
+            assert list((state / "logs").iterdir()) == []
+            assert list((state / "records").iterdir()) == []
+            assert cgroup_root == "off" or cgroups_in(Path(cgroup_root)) == []
             assert footprint() == before
         assert refusals == ["file descriptors"] * max(2, len(refusals))
-        assert isinstance(result, Job)
-        assert (await worker.wait(result.id)).exit_code == 0
-        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, old)
+
+
+@pytest.mark.parametrize("end", ["by itself", "stop", "grace"])
+async def test_a_job_that_ends_when_the_supervisor_is_out_of_descriptors(
+    worker: Worker, gate: Gate, end: str, cgroup_root: str
+) -> None:
+    """It is not said to have ended before it could be looked what is left of it: that is killed then, as ever."""
+    del cgroup_root
+    (supervisor,) = children_of(os.getpid())
+    job = await worker.start(leaver(LEAVING, f"print(os.getpid(), flush=True)\n{waiting_at(gate.path)}"))
+    pids = await read_lines(worker, job.id, len(LEAVING) + 1)
+    with handles(pids) as left:
+        with out_of_descriptors(supervisor):
+            if end == "by itself":
+                gate.open()
+                waiting = asyncio.ensure_future(worker.wait(job.id))
+            else:
+                waiting = asyncio.ensure_future(worker.stop(job.id, grace_period=10_000 if end == "grace" else 0))
+            await asyncio.to_thread(left[-1].wait)
+            # The second answer comes after what followed the first one.
+            for _ in range(2):
+                with pytest.raises(ResourceExhaustedError):
+                    await worker.start(["true"])
+            assert not waiting.done()
+        ended = await waiting
+        assert alive(left) == []
+    assert ended.state is (JobState.SUCCEEDED if end == "by itself" else JobState.STOPPED)
 
 
 def test_a_worker_out_of_descriptors_recovers() -> None:
@@ -235,7 +285,7 @@ try:
 except OSError as error:
     sys.exit(error.errno)
 '''
-async with leaves_nothing(), Worker(state_dir=sys.argv[1]) as worker:
+async with leaves_nothing(), Worker(state_dir=sys.argv[1], store=MemoryJobStore()) as worker:
     other = await worker.start(sh("echo ready; exec sleep 1000"))
     await read_lines(worker, other.id)
     full = await worker.wait((await worker.start(python(dedent(write)))).id)
@@ -260,7 +310,7 @@ def test_a_disk_without_room_for_a_log_refuses_starts(disk: Path) -> None:
     """Whether it is the first or the second log, nothing is left of the attempt; and the worker recovers."""
     run(
         """
-async with leaves_nothing(), Worker(state_dir=sys.argv[1]) as worker:
+async with leaves_nothing(), Worker(state_dir=sys.argv[1], store=MemoryJobStore()) as worker:
     logs = sys.argv[1] + "/logs"
     while True:
         before = sorted(os.listdir(logs))

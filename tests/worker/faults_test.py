@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +30,7 @@ from jobworker.worker import (
     SupervisorError,
     Worker,
 )
+from jobworker.worker.sqlite_store import SqliteJobStore
 from jobworker_testing import ProcessHandle
 from restart_support import (
     REQUEST,
@@ -38,6 +39,7 @@ from restart_support import (
     counting,
     kill,
     leftovers,
+    only_job,
     runs,
     supervisor_handle,
 )
@@ -233,26 +235,50 @@ async def test_a_job_store_that_is_damaged(state: Path) -> None:
     assert list((state / "logs").iterdir()) == []
 
 
+@pytest.mark.parametrize("leaves", [False, True])
 async def test_a_job_store_that_can_t_take_a_job_that_was_started(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
 ) -> None:
-    """Whoever started it is told and the job is ended; but it was started, so its request id never starts it again."""
-    from jobworker.worker.sqlite_store import SqliteJobStore  # noqa: PLC0415 - what is to fail
-
+    """Who started it is told, and it is ended; its request id never starts it again, here or in the next worker."""
     count = tmp_path / "count"
     command = counting(count, "exec sleep 1000")
 
     async def fail(*_: object) -> None:
         raise JobStoreError("jobs.sqlite", "can't")
 
-    async with Worker(state_dir=state) as worker:
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(Worker(state_dir=state))
         add = SqliteJobStore.add
         monkeypatch.setattr(SqliteJobStore, "add", fail)
         for _ in range(3):
             with pytest.raises(JobStoreError, match="can't"):
                 await worker.start(command, request_id=REQUEST)
+        assert (await worker.list()).jobs == ()
+        if leaves:
+            await stack.aclose()
         monkeypatch.setattr(SqliteJobStore, "add", add)
+        if leaves:
+            worker = await stack.enter_async_context(Worker(state_dir=state))
         job = await worker.wait((await worker.start(command, request_id=REQUEST)).id)
+        assert job == await only_job(worker)
         assert job.state is JobState.STOPPED
         assert runs(count) <= 1
     assert leftovers(state) == NOTHING
+
+
+async def test_a_job_store_that_fails_for_good(state: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker ends, and says why; its jobs run on as if it had been killed, and the next one has all of them."""
+
+    async def fail(*_: object) -> None:
+        raise JobStoreError("jobs.sqlite", "it is damaged")
+
+    with monkeypatch.context() as patched, pytest.raises(JobStoreError, match="it is damaged"):
+        async with Worker(state_dir=state) as worker:
+            ending = await worker.start(sh('read -r _ <"$1"; exit 5', gate.path))
+            running = await worker.start(["sleep", "1000"])
+            patched.setattr(SqliteJobStore, "replace", fail)
+            gate.open()
+            await worker.wait(ending.id)
+    async with Worker(state_dir=state) as worker:
+        assert (await worker.wait(ending.id)).outcome == Exited(5)
+        assert (await worker.get(running.id)).state is JobState.RUNNING

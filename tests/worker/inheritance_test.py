@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from jobworker.supervisor.spawn import MARK_DIGITS, MARK_LIMIT
 from jobworker.worker import Worker
 from worker_support import leaves_nothing, python, read_all, sh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+BOTH_MODES = True
 
 CAT = "/bin/cat"
 
@@ -33,9 +37,9 @@ def unusual_process(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-async def worker(unusual_process: None) -> AsyncIterator[Worker]:  # noqa: ARG001 - needed first
+async def worker(unusual_process: None, cgroup_root: str) -> AsyncIterator[Worker]:  # noqa: ARG001 - needed first
     """An open worker of an unusual process."""
-    async with leaves_nothing(), Worker() as made:
+    async with leaves_nothing(), Worker(cgroup_root=cgroup_root) as made:
         yield made
 
 
@@ -106,6 +110,27 @@ async def test_a_job_leads_a_session_and_a_group_of_its_own(worker: Worker) -> N
     assert (group, session, terminal) == (pid, pid, "0")
 
 
+async def test_limits_are_the_worker_s(worker: Worker) -> None:
+    """But for the one of file locks, which limits nothing, and says whose the process is."""
+    limits = {name: number for name, number in vars(resource).items() if name.startswith("RLIMIT_")}
+    source = "import resource, sys\nfor number in sys.argv[1:]: print(*resource.getrlimit(int(number)))"
+    numbers = sorted({*limits.values(), MARK_LIMIT})
+    output = await output_of(worker, python(source, *map(str, numbers)))
+    found = dict(zip(numbers, [tuple(map(int, line.split())) for line in output.splitlines()], strict=True))
+    (job,) = (await worker.list()).jobs
+    assert found.pop(MARK_LIMIT) == (int(job.id.replace("-", "")[:MARK_DIGITS], 16), resource.RLIM_INFINITY)
+    assert found == {number: resource.getrlimit(number) for number in found}
+
+
+async def test_priorities_are_the_worker_s(worker: Worker) -> None:
+    """What a job inherits by being made in a cgroup is no different from what it does by a plain spawn."""
+    status = await output_of(worker, [CAT, "/proc/self/status", f"/proc/{os.getpid()}/status"])
+    both = [line.split(":\t", 1) for line in status.splitlines()]
+    for name in ("Umask", "Uid", "Gid", "Groups", "CapEff", "CapBnd", "CapInh", "NoNewPrivs", "Cpus_allowed"):
+        job, own = [value for field, value in both if field == name]
+        assert job == own, name
+
+
 async def test_a_job_runs_where_the_worker_does(worker: Worker) -> None:
     """Its working directory is the worker's."""
     assert await output_of(worker, ["pwd", "-P"]) == str(Path.cwd()) + "\n"
@@ -122,9 +147,9 @@ async def test_a_job_runs_where_the_worker_does(worker: Worker) -> None:
         {"JOBWORKER_JOB_ID": "of an outer worker"},
     ],
 )
-async def test_the_environment_is_the_one_given(environment: dict[str, str]) -> None:
+async def test_the_environment_is_the_one_given(environment: dict[str, str], cgroup_root: str) -> None:
     """To the byte, with the job's id in addition; nothing of Python's own start is seen in it."""
-    async with leaves_nothing(), Worker(environment=environment) as worker:
+    async with leaves_nothing(), Worker(environment=environment, cgroup_root=cgroup_root) as worker:
         job = await worker.start([CAT, "/proc/self/environ"])
         output = os.fsdecode(await read_all(worker, job.id))
     found = dict(variable.split("=", 1) for variable in output.split("\0")[:-1])
@@ -140,10 +165,13 @@ async def test_the_environment_is_this_process_s_by_default(worker: Worker, monk
     assert {variable for variable in found ^ expected if not variable.startswith(("JOBWORKER_", "PYTEST_"))} == set()
 
 
-async def test_a_program_is_looked_up_along_the_given_path(tmp_path: Path) -> None:
+async def test_a_program_is_looked_up_along_the_given_path(tmp_path: Path, cgroup_root: str) -> None:
     """The PATH of the jobs' environment counts, not this process's."""
     program = tmp_path / "hello"
     program.write_text("#!/bin/sh\necho hello\n")
     program.chmod(0o700)
-    async with leaves_nothing(), Worker(environment={"PATH": f"/nowhere:{tmp_path}"}) as worker:
+    async with (
+        leaves_nothing(),
+        Worker(environment={"PATH": f"/nowhere:{tmp_path}"}, cgroup_root=cgroup_root) as worker,
+    ):
         assert await output_of(worker, ["hello"]) == "hello\n"

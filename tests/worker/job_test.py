@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobworker.worker import Exited, Job, JobState, Outcome, Signaled
+from jobworker.worker import Exited, Job, JobState, Lost, Outcome, Signaled
 
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = START + timedelta(seconds=9)
@@ -24,6 +24,10 @@ RUNNING = Job(id="00000000-0000-4000-8000-000000000000", command=("true",), star
         (Signaled(15), JobState.FAILED, None, 15),
         (Signaled(9), JobState.FAILED, None, 9),
         (Signaled(9, by_stop=True), JobState.STOPPED, None, 9),
+        (Signaled(15, by_stop=True), JobState.STOPPED, None, 15),
+        (Exited(0, by_stop=True), JobState.STOPPED, 0, None),
+        (Exited(7, by_stop=True), JobState.STOPPED, 7, None),
+        (Lost("its supervisor was killed"), JobState.FAILED, None, None),
     ],
 )
 def test_the_state_follows_from_the_outcome(
@@ -75,13 +79,19 @@ def test_the_end_time_is_kept() -> None:
     assert RUNNING.ended(Exited(0), LATER).end_time == LATER
 
 
+def test_the_count_of_killed_processes_is_kept() -> None:
+    """It is told with the end, and is 0 unless it is."""
+    assert RUNNING.ended(Exited(0), LATER).killed_processes == 0
+    assert RUNNING.ended(Lost("why"), LATER, killed_processes=3).killed_processes == 3
+
+
 def test_sizes_are_told_apart() -> None:
     """Each stream has its own size."""
     job = RUNNING.with_sizes(3, 4)
     assert (job.written("stdout"), job.written("stderr")) == (3, 4)
 
 
-@pytest.mark.parametrize("value", [RUNNING, Exited(0), Signaled(9)])
+@pytest.mark.parametrize("value", [RUNNING, Exited(0), Signaled(9), Lost("why")])
 def test_jobs_and_outcomes_are_frozen(value: Job | Outcome) -> None:
     """A snapshot never changes under who holds it."""
     with pytest.raises(dataclasses.FrozenInstanceError):

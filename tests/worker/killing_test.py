@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jobworker.supervisor.leader import Leader
 from jobworker.worker import Exited, Job, JobState, Signaled, Worker
 from process_support import handles, run_watched
 from worker_support import granted, marked_processes, python, read_lines, sh
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Literal
 
     from worker_support import Gate
 
@@ -151,8 +153,9 @@ def test_a_signal_reaches_unreaped_children_alone(tmp_path: Path) -> None:
         turn()
         assert (end.signal, end.by_stop) == (9, True), end
 
-        left = "setsid sh -c 'echo; exec sleep 1000' & "
-        graced = start("sh", "-c", left + "trap 'exit 5' TERM; sleep 1000 & echo; wait")
+        answer = "import os, signal; signal.signal(15, lambda *_: os._exit(5)); print(flush=True); signal.pause()"
+        leave = 'setsid sh -c "echo; exec sleep 1000" & exec "$@"'
+        graced = start("sh", "-c", leave, "sh", sys.executable, "-ISc", answer)
         lines(graced.job_id, 2)
         ask(Stop(graced.job_id, 1000))
         end = until(Exited, graced.job_id)
@@ -188,6 +191,30 @@ def test_an_own_sigkill_is_not_taken_for_a_stop(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "code", "by_stop"),
+    [
+        (0, 0, False),
+        (0, -signal.SIGKILL, False),
+        (signal.SIGKILL, -signal.SIGKILL, True),
+        (signal.SIGKILL, 0, False),
+        (signal.SIGKILL, 3, False),
+        (signal.SIGKILL, -signal.SIGSEGV, False),
+        (signal.SIGTERM, -signal.SIGTERM, True),
+        (signal.SIGTERM, -signal.SIGKILL, True),
+        (signal.SIGTERM, 0, True),
+        (signal.SIGTERM, 3, True),
+    ],
+)
+def test_what_a_stop_is_the_cause_of(
+    asked: Literal[0, signal.Signals.SIGTERM, signal.Signals.SIGKILL], code: int, *, by_stop: bool
+) -> None:
+    """SIGKILL asks for no answer, so an exit came before it; whatever follows SIGTERM is an answer to it."""
+    leader = Leader("", 1, 1, "", ("", ""))
+    leader.asked = asked
+    assert leader.ended_by_stop(code) == by_stop
+
+
 def own_process_ids() -> tuple[str, ...]:
     """Returns a command that runs others where they are the only processes, and may say which id is given out next."""
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
@@ -197,7 +224,7 @@ def own_process_ids() -> tuple[str, ...]:
 
 
 def test_a_recycled_id_of_a_job_that_is_ending(tmp_path: Path) -> None:
-    """A new job has the id of one whose first process was reaped, and of which a process is left: each ends as it does."""
+    """A new job has the id of one whose first process was reaped, and of which a process is left: each has its end."""
     run_watched(
         tmp_path,
         """

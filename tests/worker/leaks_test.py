@@ -1,4 +1,4 @@
-"""Nothing is left behind after any kind of end: no descriptor, process, task, watch or temporary file."""
+"""Nothing is left behind after any kind of end: no descriptor, process, task, watch, cgroup or temporary file."""
 
 # ruff: noqa: PT012 - what must fail is a whole `async with`
 
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobworker.worker import ProgramNotFoundError, Worker, WorkerClosedError
+from jobworker.worker import Job, JobState, MemoryJobStore, ProgramNotFoundError, Worker, WorkerClosedError
 from jobworker_testing import children_of
+from process_support import FOREVER, LEAVING, leaver
 from worker_support import contents, descriptors_of, footprint, leaves_nothing, read_all, read_lines, sh, watches_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+BOTH_MODES = True
 
 TALKER = sh("echo ready; exec sleep 1000")
 
@@ -39,6 +42,22 @@ async def stop(worker: Worker) -> None:
     job = await worker.start(sh("sleep 1000 & sleep 1000 & echo ready; wait"))
     await read_lines(worker, job.id)
     await worker.stop(job.id)
+
+
+async def leave_behind(worker: Worker) -> None:
+    """Lets a job end with processes that have left it in every way, and stops one like it."""
+    for then in ("sys.exit(3)", FOREVER):
+        job = await worker.start(leaver(LEAVING, then))
+        await read_lines(worker, job.id, len(LEAVING))
+        await worker.stop(job.id)
+
+
+async def stop_gently(worker: Worker) -> None:
+    """Stops a job that ends by itself, and one that has to be killed in the end, with their children."""
+    for trap in ("-", "''"):
+        job = await worker.start(sh(f"trap {trap} TERM; setsid sleep 1000 & sleep 1000 & echo ready; wait"))
+        await read_lines(worker, job.id)
+        await worker.stop(job.id, grace_period=0.01)
 
 
 async def follow(worker: Worker) -> None:
@@ -108,6 +127,8 @@ async def read_nothing(worker: Worker) -> None:
 WAYS = [
     finish,
     stop,
+    leave_behind,
+    stop_gently,
     follow,
     leave_follow,
     cancel_follow,
@@ -129,18 +150,18 @@ async def test_a_job_s_end_leaves_nothing(worker: Worker, way: Callable[[Worker]
     assert before[2] == []
 
 
-async def test_an_empty_worker_leaves_nothing() -> None:
+async def test_an_empty_worker_leaves_nothing(cgroup_root: str) -> None:
     """Opened and closed, and again."""
     async with leaves_nothing():
         for _ in range(2):
-            async with Worker():
+            async with Worker(cgroup_root=cgroup_root):
                 pass
 
 
-async def test_closing_with_running_jobs_and_followers_leaves_nothing() -> None:
+async def test_closing_with_running_jobs_and_followers_leaves_nothing(cgroup_root: str) -> None:
     """The jobs are killed, and who waits for them or reads them is told."""
     async with leaves_nothing():
-        async with Worker() as worker:
+        async with Worker(cgroup_root=cgroup_root) as worker:
             jobs = [await worker.start(TALKER) for _ in range(5)]
             for job in jobs:
                 await read_lines(worker, job.id)
@@ -153,32 +174,35 @@ async def test_closing_with_running_jobs_and_followers_leaves_nothing() -> None:
     assert all(isinstance(result, WorkerClosedError) or result.state.is_final for result in waited)  # type: ignore[union-attr]
 
 
-async def test_closing_with_starts_under_way_leaves_nothing() -> None:
+async def test_closing_with_starts_under_way_leaves_nothing(cgroup_root: str) -> None:
     """Each is either a job, which is killed, or told that the worker is closed."""
+    store = MemoryJobStore()
     async with leaves_nothing():
-        async with Worker() as worker:
+        async with Worker(cgroup_root=cgroup_root, store=store) as worker:
             starts = [asyncio.ensure_future(worker.start(["sleep", "1000"])) for _ in range(20)]
-            await asyncio.sleep(0)
+            await starts[0]
         results = await asyncio.gather(*starts, return_exceptions=True)
-    assert [result for result in results if isinstance(result, BaseException)] == []
-    assert {job.state.value for job in [await worker._store.find(job.id) for job in results]} == {"stopped"}  # type: ignore[union-attr]
+    jobs = [await store.find(result.id) for result in results if isinstance(result, Job)]
+    assert {type(result) for result in results} <= {Job, WorkerClosedError}
+    assert jobs
+    assert {job.state for job in jobs} == {JobState.STOPPED}
 
 
-async def test_an_exception_in_the_body_leaves_nothing() -> None:
+async def test_an_exception_in_the_body_leaves_nothing(cgroup_root: str) -> None:
     """And comes out as it is, not in a group."""
     async with leaves_nothing():
         with pytest.raises(RuntimeError, match="own bug"):
-            async with Worker() as worker:
+            async with Worker(cgroup_root=cgroup_root) as worker:
                 await worker.start(["sleep", "1000"])
                 raise RuntimeError("the body's own bug")
 
 
 @pytest.mark.parametrize(("times", "jobs"), [(1, 3), (2, 3), (3, 3), (9, 350)])
-async def test_a_cancelled_body_leaves_nothing(times: int, jobs: int) -> None:
+async def test_a_cancelled_body_leaves_nothing(cgroup_root: str, times: int, jobs: int) -> None:
     """However often it is cancelled, also while the worker closes, and while more ends are told than a socket holds."""
 
     async def body() -> None:
-        async with Worker() as worker:
+        async with Worker(cgroup_root=cgroup_root) as worker:
             await asyncio.gather(*(worker.start(["sleep", "1000"]) for _ in range(jobs)))
             started.set()
             await asyncio.get_running_loop().create_future()
@@ -195,11 +219,11 @@ async def test_a_cancelled_body_leaves_nothing(times: int, jobs: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", range(12))
-async def test_a_cancelled_opening_leaves_nothing(rounds: int) -> None:
+async def test_a_cancelled_opening_leaves_nothing(cgroup_root: str, rounds: int) -> None:
     """At whichever step of it: the supervisor may be there already, or be ready just now."""
 
     async def body() -> None:
-        async with Worker():
+        async with Worker(cgroup_root=cgroup_root):
             await asyncio.get_running_loop().create_future()
 
     async with leaves_nothing():
@@ -211,9 +235,9 @@ async def test_a_cancelled_opening_leaves_nothing(rounds: int) -> None:
             await task
 
 
-async def test_a_worker_that_is_never_left_warns() -> None:
+async def test_a_worker_that_is_never_left_warns(cgroup_root: str) -> None:
     """Forgetting to close is loud."""
-    worker = Worker()
+    worker = Worker(cgroup_root=cgroup_root)
     await worker.__aenter__()
     with pytest.warns(ResourceWarning, match="never left"):
         worker.__del__()

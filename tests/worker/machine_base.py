@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from jobworker.supervisor.spawn import JOB_ID_VARIABLE
-from jobworker.worker import STREAMS, Exited
+from jobworker.worker import STREAMS, Exited, StateDirectoryInUseError
 from jobworker_testing import ProcessHandle, kill_supervisor, supervisor_of
 from machine_host import Host, RefusedError
 from machine_model import TERM_CODE, Model, ModelJob
@@ -75,6 +75,10 @@ class WorkersBase(RuleBasedStateMachine):
         """Has the first worker."""
         self._cgroup_root = cgroup_root
         self.reopen(keep_jobs=keep_jobs)
+        # A state directory has one worker at a time, and the first one stays.
+        with pytest.raises(RefusedError) as caught:
+            Host(self.state_dir)
+        assert caught.value.kind is StateDirectoryInUseError
 
     def reopen(self, *, keep_jobs: bool) -> None:
         """Has another worker, whose predecessor is gone."""
@@ -188,8 +192,9 @@ class WorkersBase(RuleBasedStateMachine):
         """Whatever happened, the last worker's end is the end of all."""
         try:
             if hasattr(self, "host"):
-                self.host.kill()
-                self.reopen(keep_jobs=False)
+                if self._keeps_jobs:
+                    self.host.kill()
+                    self.reopen(keep_jobs=False)
                 self.close()
                 assert not jobs_with_processes().intersection(job.id for job in self.model.jobs)
         finally:

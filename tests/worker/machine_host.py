@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     _Pipe: TypeAlias = Connection[Any, Any]
 
+_PATIENCE_SECONDS = 20.0
+"""How long an answer may take: what takes so long never comes."""
+
 
 class Reading(NamedTuple):
     """What came of a read that ended well."""
@@ -90,17 +93,21 @@ class Host:
         self._end()
 
     def _answer(self) -> Any:  # noqa: ANN401 - as above
+        assert self._pipe.poll(_PATIENCE_SECONDS), f"{self!r}: no answer: it hangs"
         kind, value = self._pipe.recv()
         if kind is not None:
             raise RefusedError(kind, value)
         return value
 
     def _end(self) -> None:
-        self._process.join()
+        self._process.join(_PATIENCE_SECONDS)
         code = self._process.exitcode
+        if code is None:
+            self._process.kill()
+            self._process.join()
         self._process.close()
         self._pipe.close()
-        assert code in {0, -signal.SIGKILL}, code
+        assert code in {0, -signal.SIGKILL}, f"the host's exit code: {code}"
 
 
 def _run(pipe: _Pipe, other_end: _Pipe, state_dir: Path, options: dict[str, Any]) -> None:
@@ -159,6 +166,10 @@ class _Served:
     async def wait(self, job_id: str) -> Job:
         """See `Worker.wait`."""
         return await self._worker.wait(job_id)
+
+    async def running(self) -> list[Job]:
+        """Returns the jobs, of a thousand at most, that are said to run."""
+        return [job for job in (await self._worker.list(page_size=1000)).jobs if not job.state.is_final]
 
     async def delete(self, job_id: str) -> Job:
         """See `Worker.delete`."""

@@ -38,7 +38,7 @@ class ModelJob:
     """
 
     id: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] = field(repr=False)
     request_id: str | None
     kind: str
     left: int

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobworker.worker import Exited, Job, JobState, Signaled, Worker
-from jobworker_testing import ProcessHandle
 from process_support import FOREVER, LEAVING, alive, handles, leaver, waiting_at
 from worker_support import Gate, leaves_nothing, library_environment, marked_processes, python, read_lines, sh
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from jobworker_testing import ProcessHandle
 
 BOTH_MODES = True
 
@@ -137,7 +138,9 @@ async def test_a_chain_of_processes_is_not_faster(worker: Worker, sessions: str)
 
 async def test_suspended_processes_are_killed(worker: Worker) -> None:
     """Those of the group and those that left it."""
-    job, pids = await started(worker, leaver(["child", "setsid", "ghost"], f"print(os.getpid(), flush=True)\n{FOREVER}"), 4)
+    job, pids = await started(
+        worker, leaver(["child", "setsid", "ghost"], f"print(os.getpid(), flush=True)\n{FOREVER}"), 4
+    )
     with handles(pids) as family:
         for process in family:
             os.kill(process.pid, signal.SIGSTOP)

@@ -9,14 +9,15 @@ import sys
 import textwrap
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobworker.supervisor.spawn import MARK_LIMIT
 from jobworker_testing import ProcessHandle
 from worker_support import library_environment, python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 LEAVING = {
     "child": "",
@@ -24,12 +25,16 @@ LEAVING = {
     "setpgid": "os.setpgid(0, 0)",
     "daemon": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')",
     "orphan": "if os.fork(): os._exit(0)",
-    "deaf": "os.setsid()\nfor number in set(signal.valid_signals()) - {9, 17, 19}: signal.signal(number, signal.SIG_IGN)",
+    "deaf": "os.setsid()\nfor number in (*range(1, 9), *range(10, 17)): signal.signal(number, signal.SIG_IGN)",
     "silent": "os.setsid()\nos.closerange(0, 3)",
     "nameless": "os.setsid()\nenvironment = {}",
     "ghost": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')\nos.closerange(0, 3)\nenvironment = {}",
 }
-"""How a job's process leaves, by name: what it does before it becomes `sleep`. The ghost takes all along that it can."""
+"""How a job's process leaves, by name: what it does before it becomes `sleep`. A ghost takes along all that it can."""
+
+_UNMARK = f"import resource\nresource.setrlimit({MARK_LIMIT}, (-1, -1))\nenvironment = {{}}\n"
+HIDING = {"renegade": _UNMARK + LEAVING["ghost"], "renegade child": _UNMARK + LEAVING["silent"]}
+"""How it leaves that takes the trouble to remove the last mark, too."""
 
 # Makes a process that leaves in each of the given ways, and says their ids once they all have left.
 _LEAVER = """
@@ -53,10 +58,10 @@ def leaver(ways: Iterable[str], then: str) -> list[str]:
     """Returns a job that makes a process for each of some ways to leave, and says their ids, a line each.
 
     Args:
-        ways: Of `LEAVING`.
+        ways: Of `LEAVING` and `HIDING`.
         then: What it does after that.
     """
-    return python(f"{_LEAVER}\n{then}", *(LEAVING[way] for way in ways))
+    return python(f"{_LEAVER}\n{then}", *((LEAVING | HIDING)[way] for way in ways))
 
 
 def waiting_at(path: str) -> str:
@@ -103,12 +108,12 @@ def cgroup_for_tests() -> Iterator[str]:
     root, problem = own_root()
     if not root:
         pytest.skip(f"no cgroup for each job: {problem}")
-    path = f"{root}/tests-{os.getpid()}"
-    os.mkdir(path)
+    path = Path(root, f"tests-{os.getpid()}")
+    path.mkdir()
     try:
-        yield path
+        yield str(path)
     finally:
-        os.rmdir(path)
+        path.rmdir()
 
 
 # A supervisor that the source after it is the worker of, step by step, in one process. Every signal that it sends is
@@ -192,6 +197,11 @@ def run_watched(directory: Path, source: str, *, cgroup_root: str = "off", under
         AssertionError: If it does not end well, or says anything.
     """
     run_source(_WATCHED + textwrap.dedent(source), str(directory), cgroup_root, under=under)
+
+
+def cgroups_in(cgroup: Path) -> list[str]:
+    """Returns the names of the cgroups in a cgroup."""
+    return sorted(path.name for path in cgroup.iterdir() if path.is_dir())
 
 
 def run_source(source: str, *arguments: str, under: Sequence[str] = ()) -> None:

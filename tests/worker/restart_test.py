@@ -1,7 +1,5 @@
 """A worker may be killed at any moment: its jobs go on, and the next one on its state directory has them all."""
 
-
-
 from __future__ import annotations
 
 import asyncio

@@ -147,6 +147,8 @@ def remove(cgroup: str) -> None:
     Args:
         cgroup: Its path; empty for none.
     """
+    if not cgroup:
+        return
     with suppress(OSError):
         os.rmdir(cgroup)
         return

@@ -117,7 +117,7 @@ class Children:
                 self._kill_by_stop(leader)
         if self._retry_at is not None and self._retry_at <= now:
             self._retry_at = None
-            over += self._ending.values()
+            over = list(self._ending.values())
         yield from self._advance(over)
 
     def kill_all(self) -> Iterator[Exited]:
@@ -170,11 +170,11 @@ class Children:
     def _reap_other(self, pid: int) -> None:
         """Reaps an orphan and, while it pins its group's id, kills what is in there if its job is being killed.
 
-        That catches what forks faster than its children can be found, as long as it stays in its group.
+        That catches what forks faster than it can be found, which is told by one that was not found while it lived.
         """
         try:
             leader = self._by_job.get(self._orphans.owner(pid))
-            if leader is not None and leader.killed and (group := os.getpgid(pid)) > 1:
+            if leader is not None and leader.killed and pid not in leader.left and (group := os.getpgid(pid)) > 1:
                 _signal(-group, signal.SIGKILL)
         except OSError as error:
             self._try_again(error)

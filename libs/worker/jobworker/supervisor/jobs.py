@@ -89,7 +89,9 @@ class Jobs:
         yield Synced(self._cgroup_root, self._problem)
 
     def start(self, request: Start) -> Event:
-        """Starts a job, and returns what came of it."""
+        """Starts a job, and returns what came of it; one that was started already is told again."""
+        if request.job_id in self._started:
+            return self._started[request.job_id]
         cgroup = f"{self._cgroup_root}/{cgroups.PREFIX}{request.job_id}" if self._cgroup_root else ""
         logs = request.stdout, request.stderr
         try:

@@ -96,7 +96,7 @@ class Supervisor:
         if self._listener is not None and self._listener.fileno() in ready and self._connection is None:
             self._accept(self._listener)
         if self._connection is None and self._jobs.running and not self._jobs.can_be_found:
-            self._send(self._jobs.kill_all())
+            self._send(self._jobs.kill_all())  # nobody would ever find these jobs again
 
     def _listen(self) -> None:
         """Lets a worker come if there is none.
@@ -165,8 +165,7 @@ class Supervisor:
         self._connection.close()
         self._connection = None
         self._jobs.record_again()
-        # Nobody would ever find these jobs again.
-        if self._ending or self._listener is None or not self._jobs.can_be_found:
+        if self._ending or self._listener is None:
             self._send(self._jobs.kill_all())
 
 

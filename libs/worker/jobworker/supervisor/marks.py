@@ -43,21 +43,23 @@ def job_of(pid: int, jobs: Mapping[str, str]) -> str:
     Raises:
         OSError: If it can't be told since descriptors or memory ran out; the host's fault.
     """
-    for find in (_by_limit, _by_cgroup, _by_environment, _by_log):
+    if job_id := job_of_limit(pid, jobs):
+        return job_id
+    for find in (_by_cgroup, _by_environment, _by_log):
         for found in find(pid):
-            if job_id := jobs.get(key(found)):
-                return job_id
+            if key(found) in jobs:
+                return jobs[key(found)]
     return ""
 
 
-def _by_limit(pid: int) -> Iterator[str]:
+def job_of_limit(pid: int, jobs: Mapping[str, str]) -> str:
+    """Returns which of some jobs a process belongs to by the mark that is not easily lost; see `job_of`."""
     try:
         number = resource.prlimit(pid, MARK_LIMIT)[0]
     except OSError:
         number = _limit_in_proc(pid)  # another user's, or gone
     digits = f"{number:0{MARK_DIGITS}x}"
-    if number > 0 and len(digits) == MARK_DIGITS:
-        yield f"{digits[:8]}-{digits[8:12]}-{digits[12:]}"
+    return jobs.get(f"{digits[:8]}-{digits[8:12]}-{digits[12:]}", "") if number > 0 else ""
 
 
 def _limit_in_proc(pid: int) -> int:

@@ -1,8 +1,8 @@
 """Finds what has left its job's process group: processes that came back to this one, a child subreaper, as orphans.
 
-Whatever descends from a job and outlives its parents ends up as a child of the supervisor. Whose it is, is told by its
-descent, if that was seen when its parents were killed; by the marks that it carries (`jobworker.supervisor.marks`); by
-its session or group; and if nothing tells, by its age: one that is older than every other job that has not ended
+Whatever descends from a job and outlives its parents ends up as a child of the supervisor. Whose it is, is told by the
+marks that it carries (`jobworker.supervisor.marks`), by its descent, if that was seen when its parents were killed, and
+by its session or group; and if nothing tells, by its age: one that is older than every other job that has not ended
 belongs to none of them.
 
 A child's id is its own until this process reaps it, and all that is remembered of a child is forgotten then. Of what is
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from jobworker.supervisor.marks import job_of, key
+from jobworker.supervisor.marks import job_of, job_of_limit, key
 from jobworker.supervisor.proc import children, status
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class Orphans:
         """
         owner = self._owners.get(pid)
         if owner is None:
-            owner = self._by_descent(pid) or job_of(pid, self._jobs) or self._by_session(pid)
+            owner = job_of_limit(pid, self._jobs) or self._by_descent(pid)
+            owner = owner or job_of(pid, self._jobs) or self._by_session(pid)
             if owner:
                 self._owners[pid] = owner
         return owner
@@ -122,7 +123,7 @@ class Orphans:
             alive.add(pid)
             if parent != os.getpid():
                 self._descendants[pid] = _Descendant(found.start_ticks, job_id)
-            family += [(child, pid) for child in children(pid)]
+            family += [(child, pid) for child in children(pid, found.threads)]
         return alive
 
     def forget(self, pid: int) -> None:

@@ -22,6 +22,7 @@ class Status(NamedTuple):
     parent: int
     start_ticks: int
     """When it was started, in clock ticks since the host's start, which together with the pid names it for good."""
+    threads: int
     is_alive: bool
     """Whether it has not exited; one that has may still be a zombie."""
 
@@ -36,21 +37,26 @@ def status(pid: int) -> Status | None:
     fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if not fields:
         return None
+    parent, threads, start_ticks = (int(fields[number]) for number in (1, 17, 19))
     # A first thread that has ended is a zombie too, as long as others of its process go on.
-    return Status(int(fields[1]), int(fields[19]), is_alive=fields[0] not in _ENDED or int(fields[17]) > 1)
+    return Status(parent, start_ticks, threads, is_alive=fields[0] not in _ENDED or threads > 1)
 
 
-def children(pid: int) -> list[int]:
+def children(pid: int, threads: int = 0) -> list[int]:
     """Returns the children of a process, zombies included; none if it is gone.
 
     Those of another process than this one are only most of them if it makes and reaps some meanwhile.
+
+    Args:
+        pid: The process.
+        threads: How many threads it has, if that is known: one need not be looked for.
 
     Raises:
         OSError: If descriptors or memory ran out; the host's fault.
     """
     return [
         int(child)
-        for thread in names(f"/proc/{pid}/task")
+        for thread in ([pid] if threads == 1 else names(f"/proc/{pid}/task"))
         for child in read(f"/proc/{pid}/task/{thread}/children").split()
     ]
 

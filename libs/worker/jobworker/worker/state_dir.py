@@ -88,8 +88,10 @@ def private_directory() -> Iterator[Path]:
     try:
         yield directory
     finally:
-        # Nothing is in it if the opening failed, and then it may be descriptors that ran out: rmdir needs none.
+        # If the opening failed, little is in it, and it may be descriptors that ran out: what removes this needs none.
         prepared = StateDirectory(directory)
+        with suppress(OSError):
+            prepared.lock.unlink()
         for folder in (prepared.logs, prepared.records, directory):
             with suppress(OSError):
                 folder.rmdir()

@@ -57,6 +57,9 @@ class SupervisorClient:
         except ConnectionError:
             ready = None
         except BaseException as error:
+            # Now, for who waits for the supervisor's end next: the descriptor is closed in the event loop's next round.
+            with suppress(OSError):
+                control.shutdown(2)
             writer.close()
             if isinstance(error, ValueError):
                 raise SupervisorError(f"what should be the supervisor is none: {error}") from error
