@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_chaos import plan
 from jobworker_chaos.comparison import StreamCheck, is_lost, outcome_problems, run_problems
 from jobworker_chaos.plan import JobPlan
 from jobworker_chaos.writer import Ending, Step, Task
-
-from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable

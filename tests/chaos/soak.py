@@ -26,6 +26,7 @@ import sys
 from pathlib import Path
 
 import docopt
+
 from jobworker_chaos import campaign
 from jobworker_chaos.campaign import Order, Victim
 from jobworker_chaos.world import Setting

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from jobworker_chaos.world import leftovers
 
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
+from jobworker_chaos.world import leftovers
 from jobworker_testing import DaemonDiedError, DaemonProcess, ProcessHandle, connect, daemon_options, supervisor_of
 from jobworker_testing.world import World, follow, new_world, output_of, shell
 

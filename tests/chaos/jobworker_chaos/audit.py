@@ -1,4 +1,4 @@
-"""Looks at all there is when a campaign is over, by a daemon that has only just been started."""
+"""Looks at all there is when a campaign is over."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def audit(setting: Setting, daemon: ChaosDaemon, lives: list[Life], figure
 
     Args:
         setting: What the daemon is.
-        daemon: The daemon, which was not told anything by the one that ran the jobs.
+        daemon: The daemon that has seen the last job end; it is killed once more, so that what is compared is on disk.
         lives: The jobs, all of which have ended.
         figures: Where all of it is noted.
     """
@@ -32,11 +32,14 @@ async def audit(setting: Setting, daemon: ChaosDaemon, lives: list[Life], figure
     figures.follows_resumed = sum(follower.resumes for life in lives for follower in life.followers)
     figures.bytes_followed = sum(follower.check.offset for life in lives for follower in life.followers)
     async with Calls(daemon.address, setting.certs) as calls:
+        await calls.pass_by_the_supervisor()
+        problems += daemon.strays()
+        problems += leftovers([life.job_id for life in lives])
+        await daemon.kill()
+        await daemon.start()
         await _compare_jobs(calls, lives, problems)
         figures.bytes_read_again = await _read_again(calls, lives)
         await _ask_again(calls, lives, problems)
-        problems += daemon.strays()
-        problems += leftovers([life.job_id for life in lives])
         await _delete_all(calls, lives, problems)
     problems += [problem for life in lives for problem in life.problems]
     problems += run_problems(lives[0].runs, [(life.plan, life.end) for life in lives if life.end is not None])

@@ -35,8 +35,12 @@ _PAGE_SIZE = 70
 
 
 def is_outage(error: aio.AioRpcError) -> bool:
-    """Whether a call failed since the connection or the daemon is gone, which is all that may ever happen to it."""
-    return error.code() is grpc.StatusCode.UNAVAILABLE
+    """Whether a call failed since the connection or the daemon is gone, which is all that may ever happen to it.
+
+    CANCELLED, which nobody here asks for, is what gRPC makes of a call that had come when its server was told to stop,
+    and was not begun.
+    """
+    return error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 @final
@@ -117,6 +121,18 @@ class Calls:
             token = page.next_page_token
             if not token:
                 return found
+
+    async def pass_by_the_supervisor(self) -> None:
+        """Returns when the supervisor has done all that it was asked for before this call.
+
+        Raises:
+            grpc.aio.AioRpcError: If a start that must be refused is refused in another way than it should be.
+        """
+        try:
+            await self.stub(0).StartJob(pb.StartJobRequest(command=["/no/such/program"]), wait_for_ready=True)
+        except aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
 
     async def delete(self, job_id: str) -> None:
         """Deletes a job."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 12
 _CUTS_PER_SECOND = 3.0
+_UPGRADES_PER_KILL = 0.2
 
 
 @final
@@ -94,9 +95,6 @@ async def _run(order: Order, setting: Setting, daemon: ChaosDaemon, lives: list[
     figures = Figures(seed=order.seed, victim=order.victim.value, jobs=len(lives))
     figures.note_daemon(daemon)
     figures.connections_cut, figures.calls_repeated = proxy.cuts, calls.retries
-    # What a daemon knows that was told nothing by the one before it.
-    await daemon.kill()
-    await daemon.start()
     await audit(setting, daemon, lives, figures)
     return figures
 
@@ -110,6 +108,8 @@ async def _trouble(order: Order, daemon: ChaosDaemon, proxy: ChaosProxy, rng: ra
                 daemon.kill_supervisor()
             if order.victim is not Victim.SUPERVISOR:
                 await _kill(daemon, rng, order.kills)
+            if rng.random() < _UPGRADES_PER_KILL:
+                await daemon.upgrade()
     finally:
         cutting.cancel()
 

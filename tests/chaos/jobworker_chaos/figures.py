@@ -23,6 +23,7 @@ class Figures:
         seconds: How long all of it took.
         daemons_killed: How many daemons were killed while jobs started, ran and ended.
         daemons_killed_while_starting: How many of them before they were ready.
+        daemons_upgraded: How many daemons were ended in order, with jobs kept, for another one.
         supervisors_killed: How many supervisors were killed.
         connections_cut: How many connections the proxy has cut.
         follows_resumed: How many times a follower that was cut off, in either way, went on.
@@ -40,6 +41,7 @@ class Figures:
     seconds: float = 0.0
     daemons_killed: int = 0
     daemons_killed_while_starting: int = 0
+    daemons_upgraded: int = 0
     supervisors_killed: int = 0
     connections_cut: int = 0
     follows_resumed: int = 0
@@ -59,13 +61,16 @@ class Figures:
         """Takes over what has been done to a daemon so far."""
         self.daemons_killed = daemon.kills
         self.daemons_killed_while_starting = daemon.kills_while_starting
+        self.daemons_upgraded = daemon.upgrades
         self.supervisors_killed = daemon.supervisors_killed
 
     def table(self) -> str:
         """Returns the figures for people, a line each, and then every loss."""
         rows = self._rows()
         width = max(map(len, rows))
-        lines = [f"{name.replace('_', ' '):{width}} {value:>15,}" for name, value in rows.items() if name != "victim"]
+        # A seed is a name rather than a number.
+        values = {**{name: f"{value:,}" for name, value in rows.items() if name != "victim"}, "seed": str(self.seed)}
+        lines = [f"{name.replace('_', ' '):{width}} {value:>15}" for name, value in values.items()]
         return "\n".join([f"{'killed':{width}} {self.victim:>15}", *lines, *self.problems])
 
     def line(self) -> str:

@@ -58,6 +58,7 @@ class ChaosDaemon:
         state_dir: Its state directory.
         kills: How many daemons were killed.
         kills_while_starting: How many of them were not ready yet.
+        upgrades: How many daemons were ended in order, with jobs kept, for another one.
         supervisors_killed: How many supervisors were killed.
     """
 
@@ -69,6 +70,7 @@ class ChaosDaemon:
         self.state_dir = process.state_dir
         self.kills = 0
         self.kills_while_starting = 0
+        self.upgrades = 0
         self.supervisors_killed = 0
 
     def __repr__(self) -> str:
@@ -119,8 +121,20 @@ class ChaosDaemon:
             self.supervisors_killed += 1
 
     async def stop(self) -> int:
-        """Has it end in order, and returns its exit code."""
+        """Has it end in order, leaving the jobs, and returns its exit code."""
         return await self._end(signal.SIGTERM)
+
+    async def upgrade(self) -> None:
+        """Has it end in order, leaving the jobs, and starts it again, as one does for a new version.
+
+        Raises:
+            DaemonDiedError: If it does not end well, or ends again before it is ready.
+        """
+        code = await self.stop()
+        if code:
+            raise DaemonDiedError(f"it exited with {code}:\n{''.join(self._log)}")
+        self.upgrades += 1
+        await self.start()
 
     async def _end(self, number: signal.Signals) -> int:
         code = await asyncio.to_thread(self._process.stop, number)
@@ -149,7 +163,12 @@ class ChaosDaemon:
 def running(setting: Setting) -> Iterator[ChaosDaemon]:
     """Runs a daemon on a port and a state directory of its own; in the end nothing is left of either."""
     address = f"127.0.0.1:{_free_port()}"
-    options = [*daemon_options(setting.certs), f"--cgroup-root={setting.cgroup_root}", "--log-level=warning"]
+    options = [
+        *daemon_options(setting.certs),
+        f"--cgroup-root={setting.cgroup_root}",
+        "--keep-jobs",
+        "--log-level=warning",
+    ]
     with (
         tempfile.TemporaryDirectory(prefix="jobworker-chaos-") as state_dir,
         DaemonProcess([str(setting.program)], *options, state_dir=Path(state_dir), address=address) as process,

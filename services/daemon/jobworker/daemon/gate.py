@@ -76,12 +76,9 @@ class Gate(grpc.GenericRpcHandler):
         try:
             self._admit(call, context)
             return await body(request, context)
-        except (asyncio.CancelledError, aio.BaseError) as error:
+        except (asyncio.CancelledError, aio.BaseError):
             # The client is gone, its deadline passed, or the server stopped; nobody is there to be told.
             code = code_pb2.DEADLINE_EXCEEDED if context.time_remaining() == 0 else code_pb2.CANCELLED
-            if isinstance(error, aio.InternalError):
-                # A write failed before grpc knew that the client is gone, which it would log as a fault of ours.
-                raise asyncio.CancelledError from None
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told and logged here
             code = rule_of(error).code

@@ -46,11 +46,17 @@ class LogfmtFormatter(logging.Formatter):
         return f"{head} {logfmt(fields)}" if fields else head
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leaves out what grpc tells, with a traceback, of a client that was gone before it could be answered."""
+    return not record.getMessage().startswith("ExecuteBatchError ")
+
+
 def set_up(level: int, stream: TextIO = sys.stderr) -> None:
     """Sends the log of this process to a stream, from a level on."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LogfmtFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_worth_a_line)
     # A stderr that is gone must neither end a call nor write a traceback of its own.
     logging.raiseExceptions = False
     # No line names its caller, thread or process, and looking them up is half of what a line costs:
