@@ -19,16 +19,19 @@ from worker_support import library_environment, python
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+# Goes on in a child once its parent has exited, so that only the child is there to be counted.
+_LEAVE_PARENT = "parent = os.pidfd_open(os.getpid())\nif os.fork(): os._exit(0)\nselect.select([parent], [], [])"
+
 LEAVING = {
     "child": "",
     "setsid": "os.setsid()",
     "setpgid": "os.setpgid(0, 0)",
-    "daemon": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')",
-    "orphan": "if os.fork(): os._exit(0)",
+    "daemon": f"os.setsid()\n{_LEAVE_PARENT}\nos.chdir('/')",
+    "orphan": _LEAVE_PARENT,
     "deaf": "os.setsid()\nfor number in (*range(1, 9), *range(10, 17)): signal.signal(number, signal.SIG_IGN)",
     "silent": "os.setsid()\nos.closerange(0, 3)",
     "nameless": "os.setsid()\nenvironment = {}",
-    "ghost": "os.setsid()\nif os.fork(): os._exit(0)\nos.chdir('/')\nos.closerange(0, 3)\nenvironment = {}",
+    "ghost": f"os.setsid()\n{_LEAVE_PARENT}\nos.chdir('/')\nos.closerange(0, 3)\nenvironment = {{}}",
 }
 """How a job's process leaves, by name: what it does before it becomes `sleep`. A ghost takes along all that it can."""
 
@@ -38,7 +41,7 @@ HIDING = {"renegade": _UNMARK + LEAVING["ghost"], "renegade child": _UNMARK + LE
 
 # Makes a process that leaves in each of the given ways, and says their ids once they all have left.
 _LEAVER = """
-import os, signal, sys
+import os, select, signal, sys
 for way in sys.argv[1:]:
     environment = dict(os.environ)
     reading, writing = os.pipe()
