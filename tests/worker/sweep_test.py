@@ -9,7 +9,7 @@ import subprocess
 import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -61,13 +61,18 @@ def stack() -> Iterator[ExitStack]:
         yield made
 
 
-def detached(stack: ExitStack, mark: str, source: str = SLEEP, *arguments: str, count: int = 1) -> list[ProcessHandle]:
-    """Makes a process that is not this one's child, and returns the processes whose ids it says."""
+def said_by_detached(stack: ExitStack, mark: str, source: str, *arguments: str) -> IO[bytes]:
+    """Makes a process that is not this one's child, and returns its stdout."""
     command = python(DETACHED, source, mark, *arguments)
     made = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE))
     assert made.stdout
-    found = [stack.enter_context(ProcessHandle(int(made.stdout.readline()))) for _ in range(count)]
-    made.stdout.close()
+    return made.stdout
+
+
+def detached(stack: ExitStack, mark: str, source: str = SLEEP, *arguments: str, count: int = 1) -> list[ProcessHandle]:
+    """Makes a process that is not this one's child, and returns the processes whose ids it says."""
+    with said_by_detached(stack, mark, source, *arguments) as said:
+        found = [stack.enter_context(ProcessHandle(int(said.readline()))) for _ in range(count)]
     for process in found:
         stack.callback(end, process)
     return found
@@ -164,7 +169,8 @@ def test_a_chain_of_processes_is_not_faster(stack: ExitStack, leave: str) -> Non
     """Each lives no longer than it takes to make the next one; when it is over, none is left."""
     ours = job_id()
     chain = f"os.write(1, b'%d\\n' % os.getpid())\nfor _ in range(20_000):\n if os.fork(): os._exit(0)\n {leave}()"
-    detached(stack, by_limit(ours), chain)
+    with said_by_detached(stack, by_limit(ours), chain) as said:
+        said.readline()
     kill_leftovers([Leftover(ours)])
     assert kill_leftovers([Leftover(ours)]) == {}
 
