@@ -168,7 +168,7 @@ def test_zombies_are_not_waited_for(stack: ExitStack) -> None:
 def test_a_chain_of_processes_is_not_faster(stack: ExitStack, leave: str) -> None:
     """Each lives no longer than it takes to make the next one; when it is over, none is left."""
     ours = job_id()
-    chain = f"os.write(1, b'%d\\n' % os.getpid())\nfor _ in range(20_000):\n if os.fork(): os._exit(0)\n {leave}()"
+    chain = f"os.write(1, b'%d\\n' % os.getpid())\nfor _ in range(3_000):\n if os.fork(): os._exit(0)\n {leave}()"
     with said_by_detached(stack, by_limit(ours), chain) as said:
         said.readline()
     kill_leftovers([Leftover(ours)])

@@ -58,11 +58,13 @@ class Calls:
         self._certs = certs
         self._connections = connections
         self._stack = AsyncExitStack()
+        self._channels: list[aio.Channel] = []
         self.stubs: list[Stub] = []
         self.retries = 0
 
     def __repr__(self) -> str:
-        return f"<Calls to {self._address} retries={self.retries}>"
+        states = [channel.get_state().name for channel in self._channels]
+        return f"<Calls to {self._address} retries={self.retries} {states}>"
 
     async def __aenter__(self) -> Self:
         credentials = grpc.ssl_channel_credentials(
@@ -72,13 +74,25 @@ class Calls:
         )
         for _ in range(self._connections):
             channel = aio.secure_channel(self._address, credentials, _OPTIONS)
-            self.stubs.append(rpc.JobWorkerServiceStub(await self._stack.enter_async_context(channel)))
+            self._channels.append(await self._stack.enter_async_context(channel))
+            self.stubs.append(rpc.JobWorkerServiceStub(channel))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    async def keep_connecting(self) -> None:
+        """Has all connections tried again and again, until it is cancelled.
+
+        One of several hundred thousand stayed unconnected with calls that waited for it, with no attempt that the proxy
+        saw.
+        """
+        while True:
+            await asyncio.sleep(1)
+            for channel in self._channels:
+                channel.get_state(try_to_connect=True)
 
     def stub(self, number: int) -> Stub:
         """Returns one of the connections, the same for the same number."""

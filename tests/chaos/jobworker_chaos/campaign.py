@@ -69,33 +69,34 @@ async def run(order: Order, setting: Setting) -> Figures:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jobworker-chaos-") as scratch, world.running(setting) as daemon:
         lives = [Life(one, Path(scratch, "runs"), may_be_lost=order.victim is not Victim.DAEMON) for one in plans]
-        try:
-            async with asyncio.timeout(order.limit):
-                figures = await _run(order, setting, daemon, lives)
-        except TimeoutError:
-            waiting = "\n".join(repr(life) for life in lives if life.end is None)
-            raise TimeoutError(
-                f"not over after {order.limit} s; {daemon!r}; these have not ended:\n{waiting}"
-            ) from None
+        deadline = asyncio.get_running_loop().time() + order.limit
+        figures = await _live(order, setting, daemon, lives, deadline)
+        async with asyncio.timeout_at(deadline):
+            await audit(setting, daemon, lives, figures)
     figures.seconds = round(time.monotonic() - begun, 1)
     return figures
 
 
-async def _run(order: Order, setting: Setting, daemon: ChaosDaemon, lives: list[Life]) -> Figures:
+async def _live(order: Order, setting: Setting, daemon: ChaosDaemon, lives: list[Life], deadline: float) -> Figures:
     rng = random.Random(f"trouble {order.seed}")  # noqa: S311 - chance, not secrets
-    async with (
-        ChaosProxy(daemon.address, rng) as proxy,
-        Calls(proxy.address, setting.certs, _CONNECTIONS) as calls,
-        asyncio.TaskGroup() as tasks,
-    ):
-        for life in lives:
-            tasks.create_task(life.live(calls))
-        await _trouble(order, daemon, proxy, rng)
-        proxy.calm()
+    async with ChaosProxy(daemon.address, rng) as proxy, Calls(proxy.address, setting.certs, _CONNECTIONS) as calls:
+        connecting = asyncio.create_task(calls.keep_connecting())
+        try:
+            async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as tasks:
+                for life in lives:
+                    tasks.create_task(life.live(calls))
+                await _trouble(order, daemon, proxy, rng)
+                proxy.calm()
+        except TimeoutError:
+            waiting = "\n".join(repr(life) for life in lives if life.end is None)
+            raise TimeoutError(
+                f"not over after {order.limit} s; {daemon!r} {proxy!r} {calls!r}; not ended:\n{waiting}"
+            ) from None
+        finally:
+            connecting.cancel()
     figures = Figures(seed=order.seed, victim=order.victim.value, jobs=len(lives))
     figures.note_daemon(daemon)
     figures.connections_cut, figures.calls_repeated = proxy.cuts, calls.retries
-    await audit(setting, daemon, lives, figures)
     return figures
 
 

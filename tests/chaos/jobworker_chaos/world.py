@@ -177,8 +177,11 @@ def running(setting: Setting) -> Iterator[ChaosDaemon]:
 
 
 def moments(rng: random.Random, kills: int, seconds: float) -> list[float]:
-    """Returns how long to wait before each of so many kills, which are spread over some time at chance."""
-    times = sorted(rng.uniform(0, seconds) for _ in range(kills))
+    """Returns how long to wait before each of so many kills, which are spread over some time at chance.
+
+    The first few seconds, in which there are hardly any jobs yet, are left out.
+    """
+    times = sorted(rng.uniform(seconds / 5, seconds) for _ in range(kills))
     return [later - sooner for sooner, later in zip([0.0, *times], times, strict=False)]
 
 
