@@ -284,7 +284,7 @@ def test_workers() -> None:
             deadline=None,
             # To look for a shorter sequence that fails too would take minutes.
             phases=[Phase.generate],
-            max_examples=60,
+            max_examples=45,
             stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),
