@@ -37,6 +37,7 @@ def test_every_code_has_a_message(code: grpc.StatusCode) -> None:
         ("UNAUTHENTICATED", "who", UnreachableError, "host:1 does not accept the client certificate CERT: who"),
         ("DEADLINE_EXCEEDED", "", UnreachableError, "host:1 did not answer in time"),
         ("UNAVAILABLE", "the server is going away", UnreachableError, "lost the connection to host:1: the server is"),
+        ("CANCELLED", "CANCELLED", UnreachableError, "host:1 is going away; try again"),
     ],
 )  # fmt: skip
 def test_what_the_service_says(code: str, details: str, kind: type[Exception], part: str) -> None:

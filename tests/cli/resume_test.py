@@ -31,6 +31,12 @@ def test_a_broken_read_goes_on_at_its_offset(service: ScriptedService, client: l
     assert result.err.endswith(" at byte 3 (the server is going away); reconnecting for up to 60 s, Ctrl-C ends it\n")
 
 
+def test_a_read_that_the_server_did_not_begin_is_made_again(service: ScriptedService, client: list[str]) -> None:
+    """CANCELLED is what gRPC makes of a call that comes as its server is told to stop."""
+    service.reads.extend([[Abort(grpc.StatusCode.CANCELLED, "CANCELLED")], [data(0, b"one"), end(3)]])
+    assert read_with(client, no_pauses()).out == b"one"
+
+
 def test_each_outage_is_told(service: ScriptedService, client: list[str]) -> None:
     """After progress, the next break is news again."""
     service.reads.extend([[data(0, b"a"), AWAY], [data(1, b"b"), AWAY], [end(2)]])

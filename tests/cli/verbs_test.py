@@ -37,10 +37,13 @@ def test_each_start_has_a_request_id_of_its_own(service: ScriptedService, client
     assert first != second
 
 
-def test_a_start_is_retried_with_the_same_request_id(service: ScriptedService, client: list[str]) -> None:
-    """A service that was away for a moment still starts one job only."""
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+def test_a_start_is_retried_with_the_same_request_id(
+    service: ScriptedService, client: list[str], code: grpc.StatusCode
+) -> None:
+    """A service that was away for a moment, or was told to stop as the call came, still starts one job only."""
     service.job.id = ID
-    service.failures.append(Abort(grpc.StatusCode.UNAVAILABLE, "away"))
+    service.failures.append(Abort(code, "away"))
     result = run([*client, "start", "--", "true"])
     assert (result.code, result.out) == (0, f"{ID}\n".encode())
     first, second = (request.request_id for request in service.requests if isinstance(request, pb.StartJobRequest))

@@ -20,6 +20,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # StartJob can be repeated because it carries a request id. Stop takes the time that it takes. ReadLogs has a way of its
 # own to go on. DeleteJob is not repeated: if the first attempt got through, the second would find no such job.
+# CANCELLED, which the service never says, is what gRPC makes of calls that have come, and are not begun, when their
+# server is told to stop.
 _SERVICE_CONFIG = """
 {"methodConfig": [
   {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "StartJob"},
@@ -27,12 +29,12 @@ _SERVICE_CONFIG = """
             {"service": "jobworker.v1.JobWorkerService", "method": "ListJobs"}],
    "timeout": "60s",
    "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
-                   "retryableStatusCodes": ["UNAVAILABLE"]}},
+                   "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]}},
   {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "DeleteJob"}],
    "timeout": "60s"},
   {"name": [{"service": "jobworker.v1.JobWorkerService", "method": "StopJob"}],
    "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
-                   "retryableStatusCodes": ["UNAVAILABLE"]}}
+                   "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]}}
 ]}"""
 
 _CHANNEL_OPTIONS = (

@@ -109,6 +109,8 @@ _RULES = (
           _NAMED + "{reason}; check --address and the network"),
     _Rule("UNAVAILABLE", "", UnreachableError,
           "lost the connection to {address}: {details}; try again"),
+    _Rule("CANCELLED", "", UnreachableError,
+          "{address} is going away; try again"),
     _Rule("UNAUTHENTICATED", "", UnreachableError,
           "{address} does not accept the client certificate {cert}: {details}; name another with --cert and --key"),
     _Rule("DEADLINE_EXCEEDED", "", UnreachableError,

@@ -132,7 +132,7 @@ class LogReader:
                 f"job {self._options.job_id} was deleted, and its output with it; the reading of its "
                 f"{self._options.stream} was {self.position.reached()}"
             ) from error
-        if code_of(error) != "UNAVAILABLE":
+        if code_of(error) not in {"UNAVAILABLE", "CANCELLED"}:
             raise error
 
     def _read(self) -> bool:
