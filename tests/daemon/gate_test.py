@@ -12,6 +12,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from jobworker.daemon import tls
 from jobworker.daemon.call import CURRENT, Call
+from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import PermissionTableError
 from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
@@ -80,9 +81,9 @@ def _methods(**behaviours: Handler) -> Methods:
     return methods
 
 
-async def _call(context: _Context, **behaviours: Handler) -> object:
+async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
     # Without a certificate the fingerprint is empty; here that has a role.
-    gate = Gate(_methods(**behaviours), RoleTable({_NO_CERTIFICATE: Role.FULL}))
+    gate = Gate(_methods(**behaviours), RoleTable({_NO_CERTIFICATE: Role.FULL}), counters or Counters())
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).unary_unary
     return await behaviour(b"", context)
@@ -91,6 +92,18 @@ async def _call(context: _Context, **behaviours: Handler) -> object:
 async def test_good_call() -> None:
     """A call on TLS 1.3 gets through."""
     assert await _call(_Context()) == b"answer"
+
+
+async def test_calls_are_counted() -> None:
+    """Each counts once, under the code that it was answered with."""
+    counters = Counters()
+    await _call(_Context(), counters)
+    with pytest.raises(_AbortedError):
+        await _call(_Context(b"TLSv1.2"), counters)
+    assert counters.snapshot() == {
+        'jobworker_calls_total{code="OK"}': 1,
+        'jobworker_calls_total{code="PERMISSION_DENIED"}': 1,
+    }
 
 
 @pytest.mark.parametrize("version", [b"TLSv1.2", b"TLSv1.1", b"", b"TLSv1.3 "])
@@ -142,7 +155,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, RoleTable({}))
+        Gate(methods, RoleTable({}), Counters())
 
 
 def test_descriptors_count_too() -> None:

@@ -151,6 +151,7 @@ def test_ctrl_c_in_a_terminal(pki: Pki, tmp_path: Path) -> None:
     assert daemon.returncode == 0
     assert [re.sub("^time=[^ ]+ ", "", line) for line in log.splitlines()] == [
         "level=info event=stopping signal=SIGINT",
+        "level=info event=counters",
         "level=info event=stopped",
     ]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobworker.daemon import __version__, configuration, logs, options, tls
 from jobworker.daemon.address import bindable
+from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import ConfigurationError, DaemonError
 from jobworker.daemon.job_environment import job_environment
 from jobworker.daemon.job_options import StoreKind
@@ -71,7 +72,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     """
     from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
 
-    signals = StopSignals()
+    signals, counters = StopSignals(), Counters()
     # Before the worker: a daemon that can't serve leaves the jobs of the one before it alone.
     endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
@@ -79,7 +80,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     async with _working(loaded.jobs) as worker:
         _raise_file_limit()
         async with server.serving(
-            floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker
+            floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker, counters=counters
         ) as bound:
             _announce(bound)
             received = await signals.wait()
@@ -88,6 +89,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
             _logger.info("stopping", extra={"fields": {"signal": received.name}})
             what = "leaving its jobs running" if loaded.jobs.keep_jobs else "ending its jobs"
             notify(f"STOPPING=1\nSTATUS=stopping, {what}", os.environ)
+    _logger.info("counters", extra={"fields": counters.fields()})
     _logger.info("stopped")
     return 0
 

@@ -25,6 +25,7 @@ from jobworker.daemon.permissions import authorize, check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
+    from jobworker.daemon.counters import Counters
     from jobworker.daemon.methods import Body, Context, Handler, Methods
     from jobworker.daemon.roles import RoleTable
 
@@ -39,18 +40,20 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, roles: RoleTable) -> None:
+    def __init__(self, methods: Methods, roles: RoleTable, counters: Counters) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
             roles: Who may call.
+            counters: What counts the calls, by their codes.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
         """
         check_complete(methods.names())
         self._roles = roles
+        self._counters = counters
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -84,6 +87,7 @@ class Gate(grpc.GenericRpcHandler):
             code = rule_of(error).code
             await _tell(error, call, context)
         finally:
+            self._counters.add("jobworker_calls_total", f"code={code_pb2.Code.Name(code)}")
             _log(call, code, context, started)
 
     def _admit(self, call: Call, context: Context) -> None:

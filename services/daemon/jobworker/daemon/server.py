@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from jobworker.daemon.certificates import ServerIdentity
+    from jobworker.daemon.counters import Counters
     from jobworker.daemon.roles import RoleTable
     from jobworker.daemon.tls import Floor
     from jobworker.worker import Worker
@@ -47,8 +48,14 @@ _OPTIONS = (
 
 
 @asynccontextmanager
-async def serving(
-    floor: Floor, endpoints: tuple[Endpoint, ...], *, identity: ServerIdentity, roles: RoleTable, worker: Worker
+async def serving(  # noqa: PLR0913 - each is a part of what is served
+    floor: Floor,
+    endpoints: tuple[Endpoint, ...],
+    *,
+    identity: ServerIdentity,
+    roles: RoleTable,
+    worker: Worker,
+    counters: Counters,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
 
@@ -60,6 +67,7 @@ async def serving(
         identity: What the server proves itself with.
         roles: Who may call what.
         worker: Whose jobs to serve.
+        counters: What counts the calls.
 
     Raises:
         BindError: If the address can't be listened on; something else has it.
@@ -68,7 +76,7 @@ async def serving(
     """
     health = HealthService(["jobworker.v1.JobWorkerService"])
     server = aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers((Gate(_methods(worker, health), roles),))
+    server.add_generic_rpc_handlers((Gate(_methods(worker, health), roles, counters),))
     bound = _bind(server, endpoints, _credentials(floor, identity))
     await server.start()
     try:
