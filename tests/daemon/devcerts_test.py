@@ -10,7 +10,7 @@ from cryptography import x509
 from devcerts import fingerprint
 from jobworker.daemon.devcerts import PUBLISHED, refuse_published
 from jobworker.daemon.errors import ConfigurationError
-from jobworker.daemon.roles import parse_roles
+from jobworker.daemon.role_table import parse_principals
 
 _CERTS = Path("certs")
 
@@ -24,7 +24,7 @@ def test_list_is_that_of_the_folder() -> None:
 
 def test_default_role_table_is_refused() -> None:
     """The committed role table lets in clients whose keys everyone has."""
-    clients = parse_roles((_CERTS / "roles.toml").read_text()).roles.keys()
+    clients = parse_principals((_CERTS / "roles.toml").read_text(), "roles.toml").by_fingerprint.keys()
     with pytest.raises(ConfigurationError, match=r"client-cert\.pem, viewer-cert\.pem are public"):
         refuse_published(frozenset(), clients)
 

@@ -18,8 +18,8 @@ from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
 from jobworker.daemon.methods import Methods, body_of
 from jobworker.daemon.permissions import LEAST_ROLE
+from jobworker.daemon.principals import Principal, PrincipalTable, Role
 from jobworker.daemon.reflection import add_reflection
-from jobworker.daemon.roles import Role, RoleTable
 from jobworker.daemon.service import JobWorkerService
 from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
@@ -83,7 +83,11 @@ def _methods(**behaviours: Handler) -> Methods:
 
 async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
     # Without a certificate the fingerprint is empty; here that has a role.
-    gate = Gate(_methods(**behaviours), RoleTable({_NO_CERTIFICATE: Role.FULL}), counters or Counters())
+    gate = Gate(
+        _methods(**behaviours),
+        PrincipalTable.of([Principal("all", Role.FULL, (_NO_CERTIFICATE,))]),
+        counters or Counters(),
+    )
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).unary_unary
     return await behaviour(b"", context)
@@ -155,7 +159,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, RoleTable({}), Counters())
+        Gate(methods, PrincipalTable.of([]), Counters())
 
 
 def test_descriptors_count_too() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from jobworker.daemon.errors import AccessDeniedError, PermissionTableError, RoleTooLowError, UnknownMethodError
 from jobworker.daemon.permissions import LEAST_ROLE, authorize, check_complete
-from jobworker.daemon.roles import Role
+from jobworker.daemon.principals import Role
 from jobworker.v1 import job_worker_pb2 as pb
 
 _FULL_ONLY = {f"/jobworker.v1.JobWorkerService/{name}" for name in ("StartJob", "StopJob", "ReadLogs", "DeleteJob")}

@@ -121,7 +121,7 @@ def test_wrong_role_table(pki: Pki, taken: str, tmp_path: Path, text: str, place
     """A role table is refused with its path and the place in it."""
     table = tmp_path / "roles.toml"
     table.write_text(text)
-    assert f"{table}: " in (refusal := _refusal(*pki.options(address=taken, roles=str(table))))
+    assert f"{table}:1: " in (refusal := _refusal(*pki.options(address=taken, roles=str(table))))
     assert place in refusal
 
 

@@ -80,7 +80,12 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     async with _working(loaded.jobs) as worker:
         _raise_file_limit()
         async with server.serving(
-            floor, endpoints, identity=loaded.identity, roles=loaded.roles, worker=worker, counters=counters
+            floor,
+            endpoints,
+            identity=loaded.identity,
+            principals=loaded.principals,
+            worker=worker,
+            counters=counters,
         ) as bound:
             _announce(bound)
             received = await signals.wait()

@@ -10,6 +10,7 @@ from jobworker.daemon.peer import NOBODY
 
 if TYPE_CHECKING:
     from jobworker.daemon.peer import Peer
+    from jobworker.daemon.principals import Caller
 
 
 @final
@@ -19,12 +20,14 @@ class Call:
 
     Attributes:
         method: The method's full name, as the client gave it.
-        peer: Who calls.
+        peer: Who calls, as the handshake proved it.
+        caller: Who calls, as the role table knows it; None until that was asked, and for one that it does not know.
         job_id: The job that it is about: as the client named it, then in full once that is known; empty if none.
     """
 
     method: str
     peer: Peer = NOBODY
+    caller: Caller | None = None
     job_id: str = ""
 
 

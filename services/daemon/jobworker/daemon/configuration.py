@@ -9,7 +9,7 @@ from jobworker.daemon import devcerts
 from jobworker.daemon.address import resolve
 from jobworker.daemon.certificates import load_identity, read
 from jobworker.daemon.errors import ConfigurationError
-from jobworker.daemon.roles import parse_roles
+from jobworker.daemon.role_table import parse_principals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.job_options import JobOptions
     from jobworker.daemon.options import Options
-    from jobworker.daemon.roles import RoleTable
+    from jobworker.daemon.principals import PrincipalTable
 
 
 @final
@@ -29,13 +29,13 @@ class Configuration:
     Attributes:
         endpoints: Where to listen.
         identity: What the daemon proves itself with.
-        roles: Who may call what.
+        principals: Who may call what.
         jobs: How jobs are run and kept.
     """
 
     endpoints: tuple[Endpoint, ...]
     identity: ServerIdentity
-    roles: RoleTable
+    principals: PrincipalTable
     jobs: JobOptions
 
 
@@ -48,20 +48,17 @@ def load(options: Options) -> Configuration:
     configuration = Configuration(
         endpoints=resolve(options.address),
         identity=load_identity(options.cert, options.key, options.ca),
-        roles=_load_roles(options.roles),
+        principals=_load_principals(options.roles),
         jobs=options.jobs,
     )
     if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
-        devcerts.refuse_published(configuration.identity.fingerprints, configuration.roles.roles.keys())
+        devcerts.refuse_published(configuration.identity.fingerprints, configuration.principals.by_fingerprint.keys())
     return configuration
 
 
-def _load_roles(path: Path) -> RoleTable:
+def _load_principals(path: Path) -> PrincipalTable:
     try:
         text = read(path, "--roles").decode()
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 (byte {error.start}); mend it or give another --roles") from None
-    try:
-        return parse_roles(text)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+    return parse_principals(text, str(path))

@@ -8,7 +8,16 @@ class DaemonError(Exception):
 
 
 class ConfigurationError(DaemonError):
-    """An option, a variable or a file is wrong; whoever configures the daemon has to mend it."""
+    """An option, a variable or a file is wrong; whoever configures the daemon has to mend it.
+
+    Attributes:
+        problems: All that is wrong, one line each; the message has the first, and how many more there are.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        more = f" ({len(problems) - 1} more; worker-daemon check-config tells all)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
+        self.problems = problems
 
 
 class BindError(DaemonError):

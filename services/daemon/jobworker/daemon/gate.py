@@ -27,7 +27,7 @@ from jobworker.daemon.status import rule_of, status_of
 if TYPE_CHECKING:
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.methods import Body, Context, Handler, Methods
-    from jobworker.daemon.roles import RoleTable
+    from jobworker.daemon.principals import PrincipalTable
 
 _logger = logging.getLogger(__name__)
 
@@ -40,24 +40,24 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, roles: RoleTable, counters: Counters) -> None:
+    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
-            roles: Who may call.
+            principals: Who may call.
             counters: What counts the calls, by their codes.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
         """
         check_complete(methods.names())
-        self._roles = roles
+        self._principals = principals
         self._counters = counters
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
-        return f"<Gate methods={len(self._handlers)} roles={self._roles!r}>"
+        return f"<Gate methods={len(self._handlers)} principals={self._principals!r}>"
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Returns the guarded handler of a call; that of a method which doesn't exist refuses, and is logged too."""
@@ -95,7 +95,9 @@ class Gate(grpc.GenericRpcHandler):
         # A second lock: the floor under the handshake rests on how grpc's library reads a variable.
         if call.peer.tls_version != tls.VERSION:
             raise ConnectionTooWeakError
-        authorize(self._roles.role_of(call.peer.fingerprint), call.method)
+        caller = self._principals.caller(call.peer.fingerprint)
+        call.caller = caller
+        authorize(caller and caller.role, call.method)
 
 
 async def _no_such_method(_requests: object, _context: object) -> NoReturn:
@@ -122,6 +124,7 @@ def _log(call: Call, code: code_pb2.Code.ValueType, context: Context, started: f
         "method": call.method[:_MAX_FIELD],
         "code": code_pb2.Code.Name(code),
         "duration_ms": f"{(time.perf_counter() - started) * 1000:.2f}",
+        "principal": call.caller.principal if call.caller else "",
         "peer": call.peer.fingerprint,
         "name": call.peer.common_name[:_MAX_FIELD],
         "address": context.peer(),

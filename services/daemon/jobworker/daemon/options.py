@@ -34,7 +34,8 @@ Options:
   --key=<path>        The server's key, PEM. (default: certs/server-key.pem)
   --ca=<path>         The CA that clients' certificates must come from, PEM. (default: certs/ca-cert.pem)
   --roles=<path>      The role table, TOML: lists of certificates' SHA-256 fingerprints. FULL = ["…"] may do
-                      everything, LOG = ["…"] list jobs and query their status, but not read logs.
+                      everything, LOG = ["…"] list jobs and query their status, but not read logs. [[principal]] with
+                      name = "…", role = "…" and fingerprints = ["…"] gives someone a name and several certificates.
                       (default: certs/roles.toml)
   --state-dir=<path>  Where jobs and their output are kept, running and finished ones, for the next daemon too. It
                       belongs to one daemon at a time. (default: /var/lib/jobworker for root; else jobworker in

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jobworker.daemon.errors import AccessDeniedError, PermissionTableError, RoleTooLowError, UnknownMethodError
-from jobworker.daemon.roles import Role
+from jobworker.daemon.principals import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.counters import Counters
-    from jobworker.daemon.roles import RoleTable
+    from jobworker.daemon.principals import PrincipalTable
     from jobworker.daemon.tls import Floor
     from jobworker.worker import Worker
 
@@ -53,7 +53,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     endpoints: tuple[Endpoint, ...],
     *,
     identity: ServerIdentity,
-    roles: RoleTable,
+    principals: PrincipalTable,
     worker: Worker,
     counters: Counters,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
@@ -65,7 +65,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         floor: The floor under TLS.
         endpoints: Where to listen.
         identity: What the server proves itself with.
-        roles: Who may call what.
+        principals: Who may call what.
         worker: Whose jobs to serve.
         counters: What counts the calls.
 
@@ -76,7 +76,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     """
     health = HealthService(["jobworker.v1.JobWorkerService"])
     server = aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers((Gate(_methods(worker, health), roles, counters),))
+    server.add_generic_rpc_handlers((Gate(_methods(worker, health), principals, counters),))
     bound = _bind(server, endpoints, _credentials(floor, identity))
     await server.start()
     try:
