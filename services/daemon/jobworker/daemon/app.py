@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from jobworker.daemon import __version__, configuration, logs, options, tls
 from jobworker.daemon.address import bindable
+from jobworker.daemon.config_report import description
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import ConfigurationError, DaemonError
 from jobworker.daemon.job_environment import job_environment
 from jobworker.daemon.job_options import StoreKind
 from jobworker.daemon.notify import notify
-from jobworker.daemon.signals import StopSignals
+from jobworker.daemon.signals import HangupSignals, StopSignals
 from jobworker.worker import (
     CgroupError,
     JobStoreError,
@@ -31,11 +32,14 @@ from jobworker.worker import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from typing import TypeAlias
 
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.configuration import Configuration
     from jobworker.daemon.job_options import JobOptions
+
+    Typed: TypeAlias = Mapping[str, str | bool | None]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,12 +48,13 @@ EXIT_MISCONFIGURED = 2
 
 
 def main() -> int:
-    """Runs the daemon as the command line and the environment say, and returns its exit code."""
+    """Does what the command line and the environment say: serves, or another command; returns the exit code."""
     try:
-        chosen = options.parse(sys.argv[1:], os.environ, os.geteuid())
-        logs.set_up(chosen.log_level)
-        loaded = configuration.load(chosen)
-        return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
+        typed = options.command_line(sys.argv[1:])
+        for command, perform in _COMMANDS.items():
+            if typed[command]:
+                return perform(typed)
+        return _serve(typed)
     except KeyboardInterrupt:
         # Before the daemon's own handlers were in place.
         return 128 + signal.SIGINT
@@ -57,6 +62,29 @@ def main() -> int:
         return _give_up(error, EXIT_MISCONFIGURED)
     except (DaemonError, WorkerError) as error:
         return _give_up(error, EXIT_FAILED)
+
+
+def _serve(typed: Typed) -> int:
+    chosen = options.options_of(typed, os.environ, os.geteuid())
+    logs.set_up(chosen.log_level)
+    loaded = configuration.load(chosen)
+    return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
+
+
+def _check_config(typed: Typed) -> int:
+    """Prints who may do what, or all that is wrong, a line each."""
+    try:
+        loaded = configuration.load(options.options_of(typed, os.environ, os.geteuid()))
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(f"worker-daemon: {' '.join(problem.split())}", file=sys.stderr)
+        return EXIT_MISCONFIGURED
+    print(description(loaded))
+    return 0
+
+
+# What each command of the command line does, beside serving, which has none.
+_COMMANDS: dict[str, Callable[[Typed], int]] = {"check-config": _check_config}
 
 
 async def run(floor: tls.Floor, loaded: Configuration) -> int:
@@ -73,6 +101,8 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
 
     signals, counters = StopSignals(), Counters()
+    hangups = HangupSignals()
+    hangups.add(lambda: _logger.info("counters", extra={"fields": counters.fields()}))
     # Before the worker: a daemon that can't serve leaves the jobs of the one before it alone.
     endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that

@@ -22,8 +22,12 @@ USAGE = """Serves jobs over gRPC with mutual TLS.
 
 Usage:
   worker-daemon [options]
+  worker-daemon check-config [options]
   worker-daemon -h | --help
   worker-daemon --version
+
+Without a command it serves. check-config prints who may do what with these options, or all that is wrong with them, and
+serves nothing.
 
 Options:
   -h --help           Show this screen.
@@ -108,19 +112,26 @@ class Options:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], uid: int) -> Options:
-    """Returns the options that the command line and the environment give.
-
-    Prints and exits for --help and --version.
-
-    Args:
-        arguments: The command line without the program's name.
-        environment: The process's environment.
-        uid: The id of the user that the process runs as.
+    """Returns the options that the command line and the environment give: those of `command_line` and `options_of`.
 
     Raises:
         ConfigurationError: If an option is unknown or its value can't be; whoever started the daemon has to mend it.
     """
-    values = Values(_command_line(arguments), environment, _DEFAULTS | job_options.DEFAULTS)
+    return options_of(command_line(arguments), environment, uid)
+
+
+def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str, str], uid: int) -> Options:
+    """Returns the options that a command line and the environment give.
+
+    Args:
+        typed: The command line, as `command_line` returns it.
+        environment: The process's environment.
+        uid: The id of the user that the process runs as.
+
+    Raises:
+        ConfigurationError: If an option's value can't be; whoever started the daemon has to mend it.
+    """
+    values = Values(typed, environment, _DEFAULTS | job_options.DEFAULTS)
     return Options(
         address=values.required("--address"),
         cert=values.path("--cert"),
@@ -133,7 +144,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], uid: int) ->
     )
 
 
-def _command_line(arguments: Sequence[str]) -> dict[str, str | bool | None]:
+def command_line(arguments: Sequence[str]) -> dict[str, str | bool | None]:
+    """Returns what was typed: each command, whether it was; each option, its value or whether it was.
+
+    Prints and exits for --help and --version.
+
+    Args:
+        arguments: The command line without the program's name.
+
+    Raises:
+        ConfigurationError: If it makes no sense; whoever started the daemon has to mend it.
+    """
     try:
         return dict(docopt.docopt(USAGE, list(arguments), version=f"worker-daemon {__version__}"))
     except docopt.DocoptExit:

@@ -1,14 +1,18 @@
-"""SIGTERM and SIGINT: the first asks to stop, the second ends the process at once."""
+"""SIGTERM and SIGINT: the first asks to stop, the second ends the process at once. SIGHUP: a list of things to do."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING, NoReturn, final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+
+_logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -36,6 +40,34 @@ class StopSignals:
             self._loop.remove_signal_handler(each)
             # Not the event loop's any more, which may be what is stuck.
             signal.signal(each, _exit_at_once)
+
+
+@final
+class HangupSignals:
+    """Catches SIGHUP from its making on, and does a list of things at each; needs a running event loop."""
+
+    def __init__(self) -> None:
+        self._actions: list[Callable[[], None]] = []
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._act)
+
+    def __repr__(self) -> str:
+        return f"<HangupSignals actions={len(self._actions)}>"
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Adds something to do at each SIGHUP from now on, after what was added before.
+
+        Args:
+            action: Called in the event loop; what it raises is logged, and keeps none of the others from being done.
+        """
+        self._actions.append(action)
+
+    def _act(self) -> None:
+        for action in self._actions:
+            try:
+                action()
+            except Exception as error:
+                fields = {"error": f"{type(error).__name__}: {error}"}
+                _logger.exception("hangup_failed", extra={"fields": fields})
 
 
 def _exit_at_once(number: int, _frame: FrameType | None) -> NoReturn:

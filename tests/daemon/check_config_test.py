@@ -1,0 +1,50 @@
+"""`worker-daemon check-config`: who may do what, or all that is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon_world import run_to_its_end
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon_world import Pki
+
+
+def test_who_may_do_what(pki: Pki, tmp_path: Path) -> None:
+    """Each principal is told with its role and its certificates, and nothing is served."""
+    roles = tmp_path / "roles.toml"
+    full, log, both = (pki.fingerprints[name] for name in ("full", "log", "both"))
+    roles.write_text(
+        f'LOG = ["{log}"]\n[[principal]]\nname = "Zoë"\nrole = "FULL"\nfingerprints = ["{full}", "{both}"]\n'
+    )
+    done = run_to_its_end("check-config", *pki.options(roles=str(roles), address="127.0.0.1:0"))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    start = lines.index("principals:")
+    assert lines[start + 1 : start + 6] == [
+        "  (no name): LOG",
+        f"    {log}",
+        "  Zoë: FULL",
+        f"    {full}",
+        f"    {both}",
+    ]
+
+
+def test_all_mistakes_of_a_role_table(pki: Pki, tmp_path: Path) -> None:
+    """Each mistake is a line with the file and the line in it, and the exit code is that of wrong configuration."""
+    roles = tmp_path / "roles.toml"
+    roles.write_text('FULL = [\n"zz"]\nADMIN = []\n')
+    done = run_to_its_end("check-config", *pki.options(roles=str(roles)))
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"worker-daemon: {roles}:2: FULL, entry 1: 'zz'")
+    assert second.startswith(f"worker-daemon: {roles}:3: unknown role 'ADMIN'")
+
+
+def test_wrong_option() -> None:
+    """An option that can't be is told as the daemon itself tells it."""
+    done = run_to_its_end("check-config", "--log-level=loud")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("worker-daemon: unknown log level 'loud'")
