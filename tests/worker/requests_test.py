@@ -83,6 +83,26 @@ async def test_request_ids_are_each_owner_s_own(worker: Worker, count: Path) -> 
     assert count.read_text() == "run\n" * 2
 
 
+async def test_a_request_id_outlives_a_certificate(worker: Worker, count: Path) -> None:
+    """A retry with the principal's next certificate gives the same job, which keeps the one it was started with."""
+    starts = [
+        worker.start(counting(count), owner=owner, principal="ci", request_id=REQUEST) for owner in ("old", "new")
+    ]
+    first, second = await asyncio.gather(*starts)
+    third = await worker.start(counting(count), owner="newest", principal="ci", request_id=REQUEST)
+    assert first.id == second.id == third.id
+    assert (third.owner, third.principal) == ("old", "ci")
+    await worker.wait(first.id)
+    assert count.read_text() == "run\n"
+
+
+async def test_another_principal_learns_nothing_of_a_request_id(worker: Worker, count: Path) -> None:
+    """With its own command it gets a job of its own, and no error: also with the certificate that was the other's."""
+    mine = await worker.start(counting(count), owner="certificate", principal="ci", request_id=REQUEST)
+    yours = await worker.start(["true"], owner="certificate", principal="people", request_id=REQUEST)
+    assert (yours.id != mine.id, yours.command) == (True, ("true",))
+
+
 @pytest.mark.parametrize("rounds", range(4))
 async def test_a_cancelled_start_happens_once(worker: Worker, count: Path, rounds: int) -> None:
     """Whenever the caller went away, asking again gives the one job."""

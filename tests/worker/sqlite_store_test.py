@@ -66,10 +66,10 @@ async def opened_and_closed(path: Path, migrations: tuple[str, ...] = MIGRATIONS
 
 async def test_a_store_that_is_opened_again_has_it_all(path: Path) -> None:
     """Jobs, their order and places, what runs, requests, ends and reservations."""
-    taken = reservation(owner="a", request_id="taken")
+    taken = reservation(principal="a", request_id="taken")
     async with SqliteJobStore(path) as store:
         over = await finished(store, 3)
-        one = job(owner="a", request_id="r")
+        one = job(principal="a", request_id="r")
         await store.add(one)
         running = await filled(store, 2)
         await store.replace(ended(one, 9))
@@ -83,7 +83,7 @@ async def test_a_store_that_is_opened_again_has_it_all(path: Path) -> None:
         assert await store.oldest_end() == over[0].end_time
         assert await store.reservations() == (taken,)
         with pytest.raises(ValueError, match="request"):
-            await store.reserve(reservation(owner="a", request_id="taken"))
+            await store.reserve(reservation(principal="a", request_id="taken"))
         assert "jobs=6 running=2" in repr(store)
 
 
@@ -148,7 +148,7 @@ from jobworker.worker.store import Reservation
 async def main():
     async with SqliteJobStore(sys.argv[1]) as store:
         for index in range(100):
-            await store.reserve(Reservation(f"id{index}", ("true",), "me", f"r{index}"))
+            await store.reserve(Reservation(f"id{index}", ("true",), "me", "we", f"r{index}"))
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -351,6 +351,7 @@ def jobs(draw: st.DrawFn) -> Job:
         command=draw(commands),
         start_time=draw(times),
         owner=draw(texts),
+        principal=draw(texts),
         request_id=draw(st.none() | texts),
         end_time=draw(times) if over else None,
         stop_request_time=draw(st.none() | times),
@@ -378,12 +379,12 @@ def test_any_job_comes_back_from_its_row(database: sqlite3.Connection, one: Job)
         (found,) = database.execute(sql.BY_ID, (one.id, one.id + "~")).fetchall()
         assert job_of(found) == one
         if one.request_id is not None:
-            assert database.execute(sql.BY_REQUEST, (row[2], row[3])).fetchall() == [found]
+            assert database.execute(sql.BY_REQUEST, (row[3], row[4])).fetchall() == [found]
     finally:
         database.execute(sql.DELETE, (one.id,))
 
 
-@given(st.builds(Reservation, st.uuids().map(str), commands, texts, st.none() | texts))
+@given(st.builds(Reservation, st.uuids().map(str), commands, texts, texts, st.none() | texts))
 def test_any_reservation_comes_back_from_its_row(database: sqlite3.Connection, one: Reservation) -> None:
     """Equal in everything."""
     database.execute(sql.RESERVE, reservation_row(one))

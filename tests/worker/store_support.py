@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
 
-def job(job_id: str = "", *, owner: str = "", request_id: str | None = None) -> Job:
+def job(job_id: str = "", *, owner: str = "", principal: str = "", request_id: str | None = None) -> Job:
     """Returns a running job, with an id of its own unless one is given."""
-    return Job(id=job_id or str(uuid.uuid4()), command=("true",), start_time=NOW, owner=owner, request_id=request_id)
+    return Job(job_id or str(uuid.uuid4()), ("true",), NOW, owner, principal, request_id)
 
 
-def reservation(job_id: str = "", *, owner: str = "", request_id: str | None = None) -> Reservation:
+def reservation(
+    job_id: str = "", *, owner: str = "", principal: str = "", request_id: str | None = None
+) -> Reservation:
     """Returns a reservation, with an id of its own unless one is given."""
-    return Reservation(job_id or str(uuid.uuid4()), ("true",), owner, request_id)
+    return Reservation(job_id or str(uuid.uuid4()), ("true",), owner, principal, request_id)
 
 
 def ended(one: Job, seconds: float = 1) -> Job:
@@ -48,11 +50,11 @@ async def finished(store: JobStore, count: int) -> list[Job]:
     return jobs
 
 
-async def pages(store: JobStore, size: int) -> list[Sequence[Job]]:
+async def pages(store: JobStore, size: int, *, visible_to: str | None = None) -> list[Sequence[Job]]:
     """Returns all pages from the newest to the last."""
-    jobs, before = await store.page(size, None)
+    jobs, before = await store.page(size, None, visible_to=visible_to)
     found: list[Sequence[Job]] = [jobs]
     while before is not None:
-        jobs, before = await store.page(size, before)
+        jobs, before = await store.page(size, before, visible_to=visible_to)
         found.append(jobs)
     return found

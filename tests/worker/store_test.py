@@ -75,23 +75,23 @@ async def test_an_id_is_added_once(store: JobStore) -> None:
     assert await store.page(9, None) == ((first,), None)
 
 
-async def test_a_request_id_is_added_once_an_owner(store: JobStore) -> None:
-    """A second job of the same owner's same request is not kept; another owner's is."""
-    first, second = job(owner="a", request_id="r"), job(owner="b", request_id="r")
+async def test_a_request_id_is_added_once_a_principal(store: JobStore) -> None:
+    """A second job of the same principal's same request is not kept; another principal's is."""
+    first, second = job(principal="a", request_id="r"), job(principal="b", request_id="r")
     await store.add(first)
     await store.add(second)
     with pytest.raises(ValueError, match="request"):
-        await store.add(job(owner="a", request_id="r"))
+        await store.add(job(principal="a", request_id="r"))
     assert await store.page(9, None) == ((second, first), None)
 
 
-async def test_a_request_finds_its_owners_job(store: JobStore) -> None:
-    """The same request id of another owner is another request."""
+async def test_a_request_finds_its_principals_job(store: JobStore) -> None:
+    """The same request id of another principal is another request."""
     await store.add(job())
-    mine, yours = job(owner="a", request_id="r"), job(owner="b", request_id="r")
+    mine, yours = job(principal="a", request_id="r"), job(principal="b", request_id="r")
     await store.add(mine)
     await store.add(yours)
-    assert [await store.find_request(owner, "r") for owner in ("a", "b", "c")] == [mine, yours, None]
+    assert [await store.find_request(principal, "r") for principal in ("a", "b", "c")] == [mine, yours, None]
     assert await store.find_request("a", "other") is None
 
 
@@ -185,17 +185,17 @@ async def test_every_outcome_is_kept(store: JobStore, outcome: Outcome) -> None:
 async def test_any_text_is_kept(store: JobStore) -> None:
     """Arguments that are not UTF-8, which Python writes as halves of surrogate pairs, are among them."""
     words = ("\udcff\udc00", "ü €", '"\\n"', "\n\t\x7f", "\U0001f600", "", "\\u0041", "a" * 100_000)
-    one = replace(job(owner=words[0] + words[2], request_id="\0'é"), command=words)
+    one = replace(job(owner=words[0], principal=words[0] + words[2], request_id="\0'é"), command=words)
     await store.add(one)
     lost = one.ended(Lost("\udcff: who knows"), NOW)
     await store.replace(lost)
     assert await store.find(one.id) == lost
-    assert await store.find_request(one.owner, "\0'é") == lost
+    assert await store.find_request(one.principal, "\0'é") == lost
 
 
 async def test_a_reservation_is_no_job(store: JobStore) -> None:
     """Nothing shows it but the list of reservations, oldest first."""
-    first, second = reservation(owner="a", request_id="r"), reservation()
+    first, second = reservation(principal="a", request_id="r"), reservation()
     await store.reserve(first)
     await store.reserve(second)
     assert await store.reservations() == (first, second)
@@ -229,36 +229,36 @@ async def test_a_released_reservation_frees_its_ids(store: JobStore) -> None:
 
 
 async def test_what_a_job_has_is_not_reserved(store: JobStore) -> None:
-    """Neither its id nor its owner's request id, also when it has ended; another owner's same request is."""
-    one = job(owner="a", request_id="r")
+    """Neither its id nor its principal's request id, also when it has ended; another principal's same request is."""
+    one = job(principal="a", request_id="r")
     await store.add(one)
     await store.replace(ended(one))
     with pytest.raises(ValueError, match=one.id):
         await store.reserve(reservation(one.id))
     with pytest.raises(ValueError, match="request"):
-        await store.reserve(reservation(owner="a", request_id="r"))
+        await store.reserve(reservation(principal="a", request_id="r"))
     assert await store.reservations() == ()
-    await store.reserve(reservation(owner="b", request_id="r"))
+    await store.reserve(reservation(principal="b", request_id="r"))
 
 
 async def test_what_is_reserved_is_not_reserved_again(store: JobStore) -> None:
-    """Neither the id nor the owner's request id; another owner's same request is."""
-    first, other = reservation(owner="a", request_id="r"), reservation(owner="b", request_id="r")
+    """Neither the id nor the principal's request id; another principal's same request is."""
+    first, other = reservation(principal="a", request_id="r"), reservation(principal="b", request_id="r")
     await store.reserve(first)
     with pytest.raises(ValueError, match=first.job_id):
         await store.reserve(reservation(first.job_id))
     with pytest.raises(ValueError, match="request"):
-        await store.reserve(reservation(owner="a", request_id="r"))
+        await store.reserve(reservation(principal="a", request_id="r"))
     await store.reserve(other)
     assert await store.reservations() == (first, other)
 
 
 async def test_a_job_does_not_take_anothers_reserved_request(store: JobStore) -> None:
     """Nothing is added, and the reservation stays."""
-    first = reservation(owner="a", request_id="r")
+    first = reservation(principal="a", request_id="r")
     await store.reserve(first)
     with pytest.raises(ValueError, match="request"):
-        await store.add(job(owner="a", request_id="r"))
+        await store.add(job(principal="a", request_id="r"))
     assert await store.reservations() == (first,)
     assert await store.page(9, None) == ((), None)
 

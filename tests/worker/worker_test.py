@@ -49,6 +49,7 @@ class FaultyStore:
         self.reservations = self._kept.reservations
         self.delete = self._kept.delete
         self.surplus = self._kept.surplus
+        self.page = self._kept.page
         self.oldest_end = self._kept.oldest_end
         self.unsaved = self._kept.unsaved
         self.free = asyncio.Event()
@@ -71,19 +72,15 @@ class FaultyStore:
         """See `JobStore.replace`."""
         await self._kept.replace(job)
 
-    async def find(self, prefix: str) -> Job:
+    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
         """See `JobStore.find`."""
         await self.free.wait()
-        return await self._kept.find(prefix)
+        return await self._kept.find(prefix, visible_to=visible_to)
 
-    async def find_request(self, owner: str, request_id: str) -> Job | None:
+    async def find_request(self, principal: str, request_id: str) -> Job | None:
         """See `JobStore.find_request`."""
         await self.free.wait()
-        return await self._kept.find_request(owner, request_id)
-
-    async def page(self, size: int, before: int | None) -> tuple[tuple[Job, ...], int | None]:
-        """See `JobStore.page`."""
-        return await self._kept.page(size, before)
+        return await self._kept.find_request(principal, request_id)
 
     async def running(self) -> tuple[Job, ...]:
         """See `JobStore.running`."""

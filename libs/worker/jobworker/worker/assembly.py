@@ -15,10 +15,10 @@ from jobworker.worker import state_dir
 from jobworker.worker.cleaner import Cleaner
 from jobworker.worker.inotify import Inotify
 from jobworker.worker.lifecycle import Lifecycle
+from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.output import OutputLogs
 from jobworker.worker.reader import LogReaders
 from jobworker.worker.starts import Starts
-from jobworker.worker.store import MemoryJobStore
 from jobworker.worker.supervision import Supervision
 from jobworker.worker.supervisors import PrivateSupervisor, SharedSupervisor
 

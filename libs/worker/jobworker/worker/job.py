@@ -79,6 +79,8 @@ class Job:
         command: The program and its arguments.
         start_time: When its first process was started (UTC).
         owner: Who started it, in the caller's own terms; the daemon uses the certificate's fingerprint.
+        principal: Whose it is, in the caller's own terms, whatever it was started with; the daemon uses the name that
+            the role table gives the certificate, or else the fingerprint again.
         request_id: The UUID that the caller gave the start, if any.
         end_time: When the last of its processes was gone (UTC); None while it runs.
         stop_request_time: When a stop was first asked for (UTC); None if nobody did.
@@ -92,6 +94,7 @@ class Job:
     command: tuple[str, ...]
     start_time: datetime
     owner: str = ""
+    principal: str = ""
     request_id: str | None = None
     end_time: datetime | None = None
     stop_request_time: datetime | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(slots=True)
 class Reservations:
-    """Reservations, each of which takes a job id and the owner's request id."""
+    """Reservations, each of which takes a job id and the principal's request id."""
 
     _by_id: dict[str, Reservation] = field(default_factory=dict)
     _by_request: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -24,29 +24,29 @@ class Reservations:
         """Adds a reservation, as the newest.
 
         Raises:
-            ValueError: If the job id, or the owner's request id, is reserved already; a bug of the caller's.
+            ValueError: If the job id, or the principal's request id, is reserved already; a bug of the caller's.
         """
         if reservation.job_id in self._by_id:
             raise ValueError(f"the start of job {reservation.job_id} is reserved already")
-        self.check(reservation.job_id, reservation.owner, reservation.request_id)
+        self.check(reservation.job_id, reservation.principal, reservation.request_id)
         self._by_id[reservation.job_id] = reservation
         if reservation.request_id is not None:
-            self._by_request[reservation.owner, reservation.request_id] = reservation.job_id
+            self._by_request[reservation.principal, reservation.request_id] = reservation.job_id
 
-    def check(self, job_id: str, owner: str, request_id: str | None) -> None:
-        """Does nothing if a job may have this owner's request id, as far as reservations go.
+    def check(self, job_id: str, principal: str, request_id: str | None) -> None:
+        """Does nothing if a job may have this principal's request id, as far as reservations go.
 
         Raises:
             ValueError: If it is reserved for another job; a bug of the caller's.
         """
-        if request_id is not None and self._by_request.get((owner, request_id), job_id) != job_id:
+        if request_id is not None and self._by_request.get((principal, request_id), job_id) != job_id:
             raise ValueError(f"request {request_id} of job {job_id} is reserved for another job")
 
     def end(self, job_id: str) -> bool:
         """Takes a job's reservation away, and returns whether there was one."""
         reservation = self._by_id.pop(job_id, None)
         if reservation is not None and reservation.request_id is not None:
-            del self._by_request[reservation.owner, reservation.request_id]
+            del self._by_request[reservation.principal, reservation.request_id]
         return reservation is not None
 
     def all(self) -> tuple[Reservation, ...]:

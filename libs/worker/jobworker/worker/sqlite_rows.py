@@ -24,6 +24,7 @@ JOB_COLUMNS = (
     "id",
     "command",
     "owner",
+    "principal",
     "request_id",
     "start_time",
     "stop_request_time",
@@ -38,7 +39,7 @@ JOB_COLUMNS = (
 )
 """The columns of a job but for its position, in the order of `job_row`."""
 
-RESERVATION_COLUMNS = JOB_COLUMNS[:4]
+RESERVATION_COLUMNS = JOB_COLUMNS[:5]
 """The columns of a reservation but for its position, in the order of `reservation_row`."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -72,7 +73,7 @@ def job_row(job: Job) -> Row:
     """Returns a job's row, by `JOB_COLUMNS`."""
     exit_code, signal, lost, by_stop = _outcome_columns(job.outcome)
     return (
-        *_start_columns(job.id, job.command, job.owner, job.request_id),
+        *_start_columns(job.id, job.command, job.owner, job.principal, job.request_id),
         to_microseconds(job.start_time),
         None if job.stop_request_time is None else to_microseconds(job.stop_request_time),
         None if job.end_time is None else to_microseconds(job.end_time),
@@ -92,24 +93,26 @@ def job_of(row: Row) -> Job:
     Raises:
         ValueError, TypeError: If `job_row` never made such a row; the fault of whoever changed the file.
     """
-    job_id, command, owner, request_id, start, stop_request, end, exit_code, signal, lost, by_stop, *numbers = row
+    job_id, command, owner, principal, request, start, stop_request, end, code, signal, lost, by_stop, *numbers = row
     # By position: a third faster than by name, and a page has a thousand.
     return Job(
         job_id,
         tuple(_decode(command)[0]),
         to_time(start),
         _from_text(owner),
-        None if request_id is None else _from_text(request_id),
+        _from_text(principal),
+        None if request is None else _from_text(request),
         None if end is None else to_time(end),
         None if stop_request is None else to_time(stop_request),
-        None if end is None else _outcome(exit_code, signal, lost, by_stop=bool(by_stop)),
+        None if end is None else _outcome(code, signal, lost, by_stop=bool(by_stop)),
         *numbers,
     )
 
 
 def reservation_row(reservation: Reservation) -> Row:
     """Returns a reservation's row, by `RESERVATION_COLUMNS`."""
-    return _start_columns(reservation.job_id, reservation.command, reservation.owner, reservation.request_id)
+    of = reservation
+    return _start_columns(of.job_id, of.command, of.owner, of.principal, of.request_id)
 
 
 def reservation_of(row: Row) -> Reservation:
@@ -118,13 +121,14 @@ def reservation_of(row: Row) -> Reservation:
     Raises:
         ValueError, TypeError: If `reservation_row` never made such a row; the fault of whoever changed the file.
     """
-    job_id, command, owner, request_id = row
+    job_id, command, owner, principal, request_id = row
     request = None if request_id is None else _from_text(request_id)
-    return Reservation(job_id, tuple(_decode(command)[0]), _from_text(owner), request)
+    return Reservation(job_id, tuple(_decode(command)[0]), _from_text(owner), _from_text(principal), request)
 
 
-def _start_columns(job_id: str, command: Sequence[str], owner: str, request_id: str | None) -> Row:
-    return job_id, json.dumps(command), to_text(owner), None if request_id is None else to_text(request_id)
+def _start_columns(job_id: str, command: Sequence[str], owner: str, principal: str, request_id: str | None) -> Row:
+    request = None if request_id is None else to_text(request_id)
+    return job_id, json.dumps(command), to_text(owner), to_text(principal), request
 
 
 def _outcome_columns(outcome: Outcome | None) -> tuple[int | None, int | None, str | None, bool]:

@@ -49,6 +49,17 @@ MIGRATIONS = (
         request_id TEXT
     );
     """,
+    # Whose jobs they are, whichever certificate started them. An index of principals has the positions too, in order.
+    """
+    ALTER TABLE jobs ADD COLUMN principal TEXT NOT NULL DEFAULT '';
+    UPDATE jobs SET principal = owner;
+    DROP INDEX jobs_by_request;
+    CREATE UNIQUE INDEX jobs_by_request ON jobs (principal, request_id) WHERE request_id IS NOT NULL;
+    CREATE INDEX jobs_by_principal ON jobs (principal);
+    CREATE INDEX jobs_by_principal_and_id ON jobs (principal, id);
+    ALTER TABLE reservations ADD COLUMN principal TEXT NOT NULL DEFAULT '';
+    UPDATE reservations SET principal = owner;
+    """,
 )
 """The scripts that bring a file to schema version 1, 2 and so on (PRAGMA user_version), each from the one before.
 

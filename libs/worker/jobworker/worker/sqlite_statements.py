@@ -8,12 +8,16 @@ from jobworker.worker.sqlite_rows import JOB_COLUMNS, RESERVATION_COLUMNS
 from jobworker.worker.store import MAX_SURPLUS
 
 _JOB = ", ".join(JOB_COLUMNS)
+# Each look-up by id or position, of everyone's jobs and of one principal's, has an index that serves it alone.
 _RESERVATION = ", ".join(RESERVATION_COLUMNS)
 BY_ID = f"SELECT {_JOB} FROM jobs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
+BY_ID_OF = f"SELECT {_JOB} FROM jobs WHERE principal = ? AND id >= ? AND id < ? ORDER BY id LIMIT 2"
 COUNT_BY_ID = "SELECT count(*) FROM jobs WHERE id >= ? AND id < ?"
-BY_REQUEST = f"SELECT {_JOB} FROM jobs WHERE owner = ? AND request_id = ?"
-TAKEN = "SELECT 1 FROM jobs WHERE id = ? OR (owner = ? AND request_id = ?)"
+COUNT_BY_ID_OF = "SELECT count(*) FROM jobs WHERE principal = ? AND id >= ? AND id < ?"
+BY_REQUEST = f"SELECT {_JOB} FROM jobs WHERE principal = ? AND request_id = ?"
+TAKEN = "SELECT 1 FROM jobs WHERE id = ? OR (principal = ? AND request_id = ?)"
 PAGE = f"SELECT {_JOB}, position FROM jobs WHERE position < ? ORDER BY position DESC LIMIT ?"
+PAGE_OF = f"SELECT {_JOB}, position FROM jobs WHERE principal = ? AND position < ? ORDER BY position DESC LIMIT ?"
 RUNNING = f"SELECT {_JOB} FROM jobs WHERE end_time IS NULL ORDER BY position"
 ENDED_BEFORE = f"SELECT {_JOB} FROM jobs WHERE end_time < ? ORDER BY end_time, position LIMIT {MAX_SURPLUS}"
 ENDED_FIRST = f"SELECT {_JOB} FROM jobs WHERE end_time IS NOT NULL ORDER BY end_time, position LIMIT ?"

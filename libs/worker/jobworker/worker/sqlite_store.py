@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
@@ -13,12 +12,11 @@ from jobworker.worker.errors import (
     AmbiguousJobIdError,
     JobNotFoundError,
     JobStoreError,
-    ResourceExhaustedError,
     WorkerClosedError,
 )
 from jobworker.worker.reservations import Reservations
+from jobworker.worker.sqlite_backlog import Backlog
 from jobworker.worker.sqlite_database import Database
-from jobworker.worker.sqlite_errors import is_damage
 from jobworker.worker.sqlite_rows import (
     job_of,
     job_row,
@@ -38,15 +36,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from jobworker.worker.job import Job
-    from jobworker.worker.sqlite_database import Statement
     from jobworker.worker.sqlite_rows import Row
     from jobworker.worker.store import Reservation
 
 _T = TypeVar("_T")
 
 _LAST_POSITION = 2**63 - 1
-_MOST_SAVED = 200
-"""How many jobs one transaction writes that could not be written before: some 10 ms of the event loop's time."""
 
 
 @final
@@ -78,13 +73,12 @@ class SqliteJobStore:
         self._database = Database(self._path, migrations)
         self._count = 0
         self._reserved = Reservations()
-        # The jobs that run, oldest first, and those not yet written as they are: right, whatever their rows say.
+        self._backlog = Backlog(self._database)
+        # The jobs that run, oldest first: right, whatever their rows say.
         self._running: dict[str, Job] = {}
-        self._unsaved: dict[str, Job] = {}
-        self._released: set[str] = set()  # reservations that are no more, and are not yet deleted
 
     def __repr__(self) -> str:
-        counts = f"jobs={self._count} running={len(self._running)} unsaved={len(self._unsaved)}"
+        counts = f"jobs={self._count} running={len(self._running)} unsaved={len(self._backlog.jobs)}"
         return f"<SqliteJobStore {self._path} {counts}>"
 
     async def __aenter__(self) -> Self:
@@ -112,19 +106,16 @@ class SqliteJobStore:
             JobStoreError, ResourceExhaustedError: If it can't be written; then it is lost to the store.
         """
         try:
-            while self._unsaved or self._released:
-                # Now or never: even if the event loop stands still meanwhile.
-                self._database.wait_longer()
-                self._save(*self._some_unsaved())
+            self._backlog.end()
         finally:
             await self._database.close()
 
     async def reserve(self, reservation: Reservation) -> None:
         """See `JobStore.reserve`."""
-        self._check_new(reservation.job_id, reservation.owner, reservation.request_id)
+        self._check_new(reservation.job_id, reservation.principal, reservation.request_id)
         if reservation.job_id in self._reserved:
             raise ValueError(f"the start of job {reservation.job_id} is reserved already")
-        self._write((sql.RESERVE, reservation_row(reservation)))
+        self._backlog.write((sql.RESERVE, reservation_row(reservation)))
         self._reserved.take(reservation)
         try:
             await self._database.sync()
@@ -137,8 +128,7 @@ class SqliteJobStore:
     async def release(self, job_id: str) -> None:
         """See `JobStore.release`."""
         if self._reserved.end(job_id):
-            self._released.add(job_id)
-            self._save_if_possible()
+            self._backlog.release(job_id)
 
     async def reservations(self) -> tuple[Reservation, ...]:
         """See `JobStore.reservations`."""
@@ -146,8 +136,8 @@ class SqliteJobStore:
 
     async def add(self, job: Job) -> None:
         """See `JobStore.add`."""
-        self._check_new(job.id, job.owner, job.request_id)
-        self._write((sql.RELEASE, (job.id,)), (sql.ADD, job_row(job)))
+        self._check_new(job.id, job.principal, job.request_id)
+        self._backlog.write((sql.RELEASE, (job.id,)), (sql.ADD, job_row(job)))
         self._reserved.end(job.id)
         self._count += 1
         if not job.state.is_final:
@@ -157,45 +147,45 @@ class SqliteJobStore:
         """See `JobStore.replace`."""
         if self._known(job.id) is None and not self._database.read(sql.TAKEN, (job.id, "", None)):
             raise JobNotFoundError(job.id)
-        # From here on this is the job, whatever the disk says.
         if job.state.is_final:
             self._running.pop(job.id, None)
         else:
             self._running[job.id] = job
-        self._unsaved[job.id] = job
-        self._save_if_possible(job)
+        self._backlog.replace(job)
 
     async def delete(self, job_id: str) -> None:
         """See `JobStore.delete`."""
-        if not self._write((sql.DELETE, (job_id,))):
+        if not self._backlog.write((sql.DELETE, (job_id,))):
             raise JobNotFoundError(job_id)
         self._count -= 1
         self._running.pop(job_id, None)
-        self._unsaved.pop(job_id, None)
+        self._backlog.jobs.pop(job_id, None)
 
-    async def find(self, prefix: str) -> Job:
+    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
         """See `JobStore.find`."""
         known = self._known(prefix)
-        if known is not None:
+        if known is not None and visible_to in {None, known.principal}:
             return known
         # "~" sorts after every character of an id.
-        rows = self._database.read(sql.BY_ID, (prefix, prefix + "~"))
+        rows = self._select(sql.BY_ID, sql.BY_ID_OF, visible_to, prefix, prefix + "~")
         if not rows:
             raise JobNotFoundError(prefix)
         if len(rows) > 1 and rows[0][0] != prefix:
-            ((matches,),) = self._database.read(sql.COUNT_BY_ID, (prefix, prefix + "~"))
+            ((matches,),) = self._select(sql.COUNT_BY_ID, sql.COUNT_BY_ID_OF, visible_to, prefix, prefix + "~")
             raise AmbiguousJobIdError(prefix, matches)
         return self._job(rows[0])
 
-    async def find_request(self, owner: str, request_id: str) -> Job | None:
+    async def find_request(self, principal: str, request_id: str) -> Job | None:
         """See `JobStore.find_request`."""
-        rows = self._database.read(sql.BY_REQUEST, (to_text(owner), to_text(request_id)))
+        rows = self._database.read(sql.BY_REQUEST, (to_text(principal), to_text(request_id)))
         return self._job(rows[0]) if rows else None
 
-    async def page(self, size: int, before: int | None) -> tuple[tuple[Job, ...], int | None]:
+    async def page(
+        self, size: int, before: int | None, *, visible_to: str | None = None
+    ) -> tuple[tuple[Job, ...], int | None]:
         """See `JobStore.page`."""
         first = _LAST_POSITION if before is None else min(before, _LAST_POSITION)
-        rows = self._database.read(sql.PAGE, (first, size + 1))
+        rows = self._select(sql.PAGE, sql.PAGE_OF, visible_to, first, size + 1)
         jobs = tuple(self._job(row[:-1]) for row in rows[:size])
         return jobs, rows[size - 1][-1] if len(rows) > size else None
 
@@ -222,11 +212,10 @@ class SqliteJobStore:
 
     def unsaved(self) -> frozenset[str]:
         """See `JobStore.unsaved`."""
-        return frozenset(self._unsaved)
+        return frozenset(self._backlog.jobs)
 
     def _load(self) -> None:
-        self._unsaved.clear()
-        self._released.clear()
+        self._backlog.clear()
         self._reserved = Reservations()
         for row in self._database.read(sql.RESERVATIONS):
             self._reserved.take(self._decoded(reservation_of, row))
@@ -234,7 +223,7 @@ class SqliteJobStore:
         ((self._count,),) = self._database.read(sql.COUNT)
 
     def _known(self, job_id: str) -> Job | None:
-        return self._running.get(job_id) or self._unsaved.get(job_id)
+        return self._running.get(job_id) or self._backlog.jobs.get(job_id)
 
     def _job(self, row: Row) -> Job:
         return self._known(row[0]) or self._decoded(job_of, row)
@@ -246,53 +235,19 @@ class SqliteJobStore:
             raise JobStoreError(self._path, f"what it holds of job {row[0]!r} makes no sense ({error})") from error
 
     def _ended_unsaved(self) -> Iterator[Job]:
-        return (job for job in self._unsaved.values() if job.state.is_final)
+        return (job for job in self._backlog.jobs.values() if job.state.is_final)
 
-    def _check_new(self, job_id: str, owner: str, request_id: str | None) -> None:
-        self._reserved.check(job_id, owner, request_id)
+    def _select(self, of_all: str, of_one: str, visible_to: str | None, *values: object) -> list[Row]:
+        """Returns the rows of everyone's jobs that fit, or of one principal's."""
+        if visible_to is None:
+            return self._database.read(of_all, values)
+        return self._database.read(of_one, (to_text(visible_to), *values))
+
+    def _check_new(self, job_id: str, principal: str, request_id: str | None) -> None:
+        self._reserved.check(job_id, principal, request_id)
         request = None if request_id is None else to_text(request_id)
-        if self._database.read(sql.TAKEN, (job_id, to_text(owner), request)):
+        if self._database.read(sql.TAKEN, (job_id, to_text(principal), request)):
             raise ValueError(f"job {job_id} or its request id is in the store already")
-
-    def _write(self, *statements: Statement) -> int:
-        changed = self._transact(*statements)
-        self._save_more()
-        return changed
-
-    def _save_if_possible(self, *jobs: Job) -> None:
-        """Writes what has changed; not if there is no room for it now, or the file is locked.
-
-        Raises:
-            JobStoreError: If it never can be, since the file is damaged.
-        """
-        try:
-            self._save(*jobs)
-        except (ResourceExhaustedError, JobStoreError) as error:
-            if is_damage(error.__cause__):
-                raise
-        else:
-            self._save_more()
-
-    def _save_more(self) -> None:
-        """Writes some of what could not be written before; something else was, so the time may have come."""
-        if self._unsaved:
-            with suppress(ResourceExhaustedError, JobStoreError):
-                self._save(*self._some_unsaved())
-
-    def _some_unsaved(self) -> Iterator[Job]:
-        return islice(self._unsaved.values(), _MOST_SAVED)
-
-    def _save(self, *jobs: Job) -> None:
-        self._transact(*((sql.REPLACE, (*job_row(job), job.id)) for job in jobs))
-        for job in jobs:
-            del self._unsaved[job.id]
-
-    def _transact(self, *statements: Statement) -> int:
-        # First of all, so that no file has two reservations of one request.
-        released = [(sql.RELEASE, (job_id,)) for job_id in self._released]
-        changed = self._database.write(*released, *statements)
-        self._released.clear()
-        return changed
 
 
 def _end_time(job: Job) -> datetime:

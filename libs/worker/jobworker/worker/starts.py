@@ -69,7 +69,7 @@ class _Pending:
     def job(self, start_time: datetime) -> Job:
         """Returns the job as far as it is known."""
         of = self.reservation
-        job = Job(of.job_id, of.command, start_time, owner=of.owner, request_id=of.request_id)
+        job = Job(of.job_id, of.command, start_time, of.owner, of.principal, of.request_id)
         return self.end(job) if self.end else job
 
 
@@ -110,8 +110,8 @@ class Starts:
         for reservation in await self._store.reservations():
             self._add(_Pending(reservation, is_old=True, asked=True))
 
-    async def start(self, command: tuple[str, ...], owner: str, request_id: str | None) -> Job:
-        """Starts a job, or finds the one that the same owner's same request id has started already.
+    async def start(self, command: tuple[str, ...], owner: str, principal: str, request_id: str | None) -> Job:
+        """Starts a job, or finds the one that the same principal's same request id has started already.
 
         A caller that is cancelled meanwhile leaves the start to go on: a start is never half done.
 
@@ -120,23 +120,24 @@ class Starts:
             WorkerError: If the job could not be started; see `refusal`.
         """
         if request_id is None:
-            pending = self._begin(command, owner, None)
+            pending = self._begin(command, owner, principal, None)
         else:
             # Held while it is decided which start the request is, never while the supervisor works.
             async with self._deciding:
-                found = self._requests.get((owner, request_id)) or await self._store.find_request(owner, request_id)
+                pending_one = self._requests.get((principal, request_id))
+                found = pending_one or await self._store.find_request(principal, request_id)
                 known = found.reservation.command if isinstance(found, _Pending) else found and found.command
                 if known is not None and known != command:
                     raise RequestIdReusedError(request_id)
                 if isinstance(found, Job):
                     return found
-                pending = found or self._begin(command, owner, request_id)
+                pending = found or self._begin(command, owner, principal, request_id)
         return await (pending.wait() if pending.start_time is None else self._keep(pending, pending.start_time))
 
-    def _begin(self, command: tuple[str, ...], owner: str, request_id: str | None) -> _Pending:
+    def _begin(self, command: tuple[str, ...], owner: str, principal: str, request_id: str | None) -> _Pending:
         if self._failure is not None:
             raise self._failure
-        pending = _Pending(Reservation(str(uuid.uuid4()), command, owner, request_id))
+        pending = _Pending(Reservation(str(uuid.uuid4()), command, owner, principal, request_id))
         self._add(pending)
         self._tasks.create_task(self._request(pending), name=f"jobworker: start {pending.reservation.job_id}")
         return pending
@@ -240,11 +241,11 @@ class Starts:
         reservation = pending.reservation
         self._pending[reservation.job_id] = pending
         if reservation.request_id is not None:
-            self._requests[reservation.owner, reservation.request_id] = pending
+            self._requests[reservation.principal, reservation.request_id] = pending
 
     def _forget(self, job_id: str) -> _Pending:
         pending = self._pending.pop(job_id)
         reservation = pending.reservation
         if reservation.request_id is not None:
-            del self._requests[reservation.owner, reservation.request_id]
+            del self._requests[reservation.principal, reservation.request_id]
         return pending

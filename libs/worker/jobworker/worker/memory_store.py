@@ -1,0 +1,196 @@
+"""The job store of a worker whose jobs are not to outlive it: this process's memory."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, final
+
+from jobworker.worker.errors import AmbiguousJobIdError, JobNotFoundError
+from jobworker.worker.reservations import Reservations
+from jobworker.worker.store import MAX_SURPLUS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from jobworker.worker.job import Job
+    from jobworker.worker.store import Reservation
+
+
+@final
+@dataclass(slots=True)
+class _Index:
+    """Jobs by their position and by their id: all of them, or those of one principal."""
+
+    _positions: list[int] = field(default_factory=list)
+    _ids: list[str] = field(default_factory=list)
+
+    def insert(self, job_id: str, position: int) -> None:
+        """Adds a job, as the newest."""
+        self._positions.append(position)
+        bisect.insort(self._ids, job_id)
+
+    def remove(self, job_id: str, position: int) -> bool:
+        """Takes a job away, and returns whether others are left."""
+        del self._positions[bisect.bisect_left(self._positions, position)]
+        del self._ids[bisect.bisect_left(self._ids, job_id)]
+        return bool(self._ids)
+
+    def find(self, prefix: str) -> str:
+        """Returns the one id that is `prefix` or begins with it; see `JobStore.find`."""
+        first = bisect.bisect_left(self._ids, prefix)
+        # "~" sorts after every character of an id.
+        matches = bisect.bisect_left(self._ids, prefix + "~", first) - first
+        if not matches:
+            raise JobNotFoundError(prefix)
+        if matches > 1 and self._ids[first] != prefix:
+            raise AmbiguousJobIdError(prefix, matches)
+        return self._ids[first]
+
+    def page(self, size: int, before: int | None) -> tuple[list[int], int | None]:
+        """Returns positions, the highest first, and where the next page goes on; see `JobStore.page`."""
+        end = len(self._positions) if before is None else bisect.bisect_left(self._positions, before)
+        first = max(0, end - size)
+        return self._positions[first:end][::-1], self._positions[first] if first else None
+
+
+@final
+@dataclass(slots=True)
+class MemoryJobStore:
+    """A `JobStore` in this process's memory, forgotten with it."""
+
+    is_durable: ClassVar[bool] = False
+
+    # By position, or positions; every list is sorted.
+    _jobs: dict[int, Job] = field(default_factory=dict)
+    _positions: dict[str, int] = field(default_factory=dict)
+    _all: _Index = field(default_factory=_Index)
+    _by_principal: defaultdict[str, _Index] = field(default_factory=lambda: defaultdict(_Index))
+    _requests: dict[tuple[str, str], int] = field(default_factory=dict)
+    _running: list[int] = field(default_factory=list)
+    _ended: list[tuple[datetime, int]] = field(default_factory=list)
+    _reserved: Reservations = field(default_factory=Reservations)
+    _last: int = 0
+
+    def __repr__(self) -> str:
+        return f"<MemoryJobStore jobs={len(self._jobs)} running={len(self._running)}>"
+
+    async def __aenter__(self) -> Self:
+        """See `JobStore`."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """See `JobStore`."""
+
+    async def reserve(self, reservation: Reservation) -> None:
+        """See `JobStore.reserve`."""
+        self._check_new(reservation.job_id, reservation.principal, reservation.request_id)
+        self._reserved.take(reservation)
+
+    async def release(self, job_id: str) -> None:
+        """See `JobStore.release`."""
+        self._reserved.end(job_id)
+
+    async def reservations(self) -> tuple[Reservation, ...]:
+        """See `JobStore.reservations`."""
+        return self._reserved.all()
+
+    async def add(self, job: Job) -> None:
+        """See `JobStore.add`."""
+        self._check_new(job.id, job.principal, job.request_id)
+        self._reserved.check(job.id, job.principal, job.request_id)
+        self._reserved.end(job.id)
+        self._last += 1
+        self._positions[job.id] = self._last
+        self._all.insert(job.id, self._last)
+        self._by_principal[job.principal].insert(job.id, self._last)
+        if job.request_id is not None:
+            self._requests[job.principal, job.request_id] = self._last
+        self._jobs[self._last] = job
+        self._sort_in(job, self._last)
+
+    async def replace(self, job: Job) -> None:
+        """See `JobStore.replace`."""
+        position = self._position(job.id)
+        self._sort_out(self._jobs[position], position)
+        self._jobs[position] = job
+        self._sort_in(job, position)
+
+    async def delete(self, job_id: str) -> None:
+        """See `JobStore.delete`."""
+        position = self._position(job_id)
+        job = self._jobs.pop(position)
+        self._sort_out(job, position)
+        del self._positions[job_id]
+        self._all.remove(job_id, position)
+        if not self._by_principal[job.principal].remove(job_id, position):
+            del self._by_principal[job.principal]
+        if job.request_id is not None:
+            del self._requests[job.principal, job.request_id]
+
+    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
+        """See `JobStore.find`."""
+        return self._jobs[self._positions[self._index(visible_to).find(prefix)]]
+
+    async def find_request(self, principal: str, request_id: str) -> Job | None:
+        """See `JobStore.find_request`."""
+        position = self._requests.get((principal, request_id))
+        return None if position is None else self._jobs[position]
+
+    async def page(
+        self, size: int, before: int | None, *, visible_to: str | None = None
+    ) -> tuple[tuple[Job, ...], int | None]:
+        """See `JobStore.page`."""
+        positions, rest = self._index(visible_to).page(size, before)
+        return tuple(self._jobs[position] for position in positions), rest
+
+    async def running(self) -> tuple[Job, ...]:
+        """See `JobStore.running`."""
+        return tuple(self._jobs[position] for position in self._running)
+
+    async def surplus(self, keep: int | None, ended_before: datetime | None) -> tuple[Job, ...]:
+        """See `JobStore.surplus`."""
+        excess = 0 if keep is None else len(self._ended) - keep
+        aged = 0 if ended_before is None else bisect.bisect_left(self._ended, (ended_before, 0))
+        return tuple(self._jobs[position] for _, position in self._ended[: min(MAX_SURPLUS, max(0, excess, aged))])
+
+    async def oldest_end(self) -> datetime | None:
+        """See `JobStore.oldest_end`."""
+        return self._ended[0][0] if self._ended else None
+
+    def unsaved(self) -> frozenset[str]:
+        """See `JobStore.unsaved`."""
+        return frozenset()
+
+    def _index(self, visible_to: str | None) -> _Index:
+        return self._all if visible_to is None else self._by_principal.get(visible_to, _NONE)
+
+    def _check_new(self, job_id: str, principal: str, request_id: str | None) -> None:
+        if job_id in self._positions or (request_id is not None and (principal, request_id) in self._requests):
+            raise ValueError(f"job {job_id} or its request id is in the store already")
+
+    def _position(self, job_id: str) -> int:
+        if job_id not in self._positions:
+            raise JobNotFoundError(job_id)
+        return self._positions[job_id]
+
+    def _sort_in(self, job: Job, position: int) -> None:
+        if job.end_time is None:
+            bisect.insort(self._running, position)
+        else:
+            bisect.insort(self._ended, (job.end_time, position))
+
+    def _sort_out(self, job: Job, position: int) -> None:
+        if job.end_time is None:
+            del self._running[bisect.bisect_left(self._running, position)]
+        else:
+            del self._ended[bisect.bisect_left(self._ended, (job.end_time, position))]
+
+
+_NONE = _Index()
+"""What a principal has who has no jobs."""
