@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobworker.worker import arguments
 from jobworker.worker.bus import MessageBus, StateChanged, output_channel
 from jobworker.worker.errors import JobRunningError, WorkerClosedError
+from jobworker.worker.page_tokens import PageTokens
 from jobworker.worker.store import Page
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Operations:
 
         Args:
             page_size: How many jobs at most; 0 is `DEFAULT_PAGE_SIZE`, and more than `MAX_PAGE_SIZE` is that many.
-            page_token: The page before's `next_page_token`; empty begins with the newest job.
+            page_token: The page before's `next_page_token`, of the same view; empty begins with the newest job.
             visible_to: Whose jobs there are; None is everyone's.
 
         Raises:
@@ -112,9 +113,10 @@ class Operations:
             WorkerClosedError: If the worker is closed; the caller's fault.
         """
         parts, size = self._parts, arguments.check_page_size(page_size)
-        first = arguments.decode_page_token(page_token)
+        tokens = PageTokens(parts.store.secret())
+        first = tokens.decode(page_token, visible_to)
         jobs, before = await parts.store.page(size, first, visible_to=visible_to)
-        return Page(tuple(map(parts.lifecycle.measured, jobs)), arguments.encode_page_token(before))
+        return Page(tuple(map(parts.lifecycle.measured, jobs)), tokens.encode(before, visible_to))
 
     async def wait(self, job_id: str, *, visible_to: str | None = None) -> Job:
         """Returns a job once it has finished and its processes are gone.
