@@ -11,6 +11,7 @@ from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from jobworker.daemon import tls
+from jobworker.daemon.audit import NoAudit
 from jobworker.daemon.call import CURRENT, Call
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import PermissionTableError
@@ -87,6 +88,7 @@ async def _call(context: _Context, counters: Counters | None = None, **behaviour
         _methods(**behaviours),
         PrincipalTable.of([Principal("all", Role.FULL, (_NO_CERTIFICATE,))]),
         counters or Counters(),
+        NoAudit(),
     )
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).unary_unary
@@ -159,7 +161,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, PrincipalTable.of([]), Counters())
+        Gate(methods, PrincipalTable.of([]), Counters(), NoAudit())
 
 
 def test_descriptors_count_too() -> None:

@@ -23,12 +23,14 @@ class Call:
         peer: Who calls, as the handshake proved it.
         caller: Who calls, as the role table knows it; None until that was asked, and for one that it does not know.
         job_id: The job that it is about: as the client named it, then in full once that is known; empty if none.
+        is_audited: Whether the audit log has it, or is about to.
     """
 
     method: str
     peer: Peer = NOBODY
     caller: Caller | None = None
     job_id: str = ""
+    is_audited: bool = False
 
 
 CURRENT: ContextVar[Call] = ContextVar("CURRENT")

@@ -25,6 +25,7 @@ from jobworker.daemon.permissions import authorize, check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
+    from jobworker.daemon.audit import Audit
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.methods import Body, Context, Handler, Methods
     from jobworker.daemon.principals import PrincipalTable
@@ -40,13 +41,14 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters) -> None:
+    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters, audit: Audit) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
             principals: Who may call.
             counters: What counts the calls, by their codes.
+            audit: What audits them.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
@@ -54,6 +56,7 @@ class Gate(grpc.GenericRpcHandler):
         check_complete(methods.names())
         self._principals = principals
         self._counters = counters
+        self._audit = audit
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -78,13 +81,14 @@ class Gate(grpc.GenericRpcHandler):
         CURRENT.set(call)
         try:
             self._admit(call, context)
-            return await body(request, context)
+            return await self._audit.carry_out(call, context.peer(), request, lambda: body(request, context))
         except (asyncio.CancelledError, aio.BaseError):
             # The client is gone, its deadline passed, or the server stopped; nobody is there to be told.
             code = code_pb2.DEADLINE_EXCEEDED if context.time_remaining() == 0 else code_pb2.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told and logged here
             code = rule_of(error).code
+            await self._audit.refused(call, context.peer(), request, error)
             await _tell(error, call, context)
         finally:
             self._counters.add("jobworker_calls_total", f"code={code_pb2.Code.Name(code)}")

@@ -22,6 +22,7 @@ from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_ser
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from jobworker.daemon.audit import Audit
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.principals import PrincipalTable
@@ -56,6 +57,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     principals: PrincipalTable,
     worker: Worker,
     counters: Counters,
+    audit: Audit,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
 
@@ -68,6 +70,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         principals: Who may call what.
         worker: Whose jobs to serve.
         counters: What counts the calls.
+        audit: What audits them.
 
     Raises:
         BindError: If the address can't be listened on; something else has it.
@@ -76,7 +79,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     """
     health = HealthService(["jobworker.v1.JobWorkerService"])
     server = aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers((Gate(_methods(worker, health), principals, counters),))
+    server.add_generic_rpc_handlers((Gate(_methods(worker, health), principals, counters, audit),))
     bound = _bind(server, endpoints, _credentials(floor, identity))
     await server.start()
     try:
