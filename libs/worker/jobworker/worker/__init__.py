@@ -42,11 +42,13 @@ from jobworker.worker.frames import Frame, LogData, LogEnd, LogGap
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
 from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.retention import KeepFinished
+from jobworker.worker.starts import Admit
 from jobworker.worker.store import JobStore, Page
 from jobworker.worker.worker import Worker
 
 __all__ = [
     "STREAMS",
+    "Admit",
     "AmbiguousJobIdError",
     "CgroupError",
     "Closed",

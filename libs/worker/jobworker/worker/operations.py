@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from jobworker.worker import arguments
 from jobworker.worker.bus import MessageBus, StateChanged, output_channel
 from jobworker.worker.errors import JobRunningError, WorkerClosedError
 from jobworker.worker.page_tokens import PageTokens
-from jobworker.worker.store import Page
+from jobworker.worker.store import Page, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from jobworker.worker.bus import Subscription
     from jobworker.worker.frames import Frame
     from jobworker.worker.job import Job, StreamName
+    from jobworker.worker.starts import Admit
 
 
 class Operations:
@@ -34,7 +36,13 @@ class Operations:
         self._opened: Parts | None = None
 
     async def start(
-        self, command: Sequence[str], *, owner: str = "", principal: str | None = None, request_id: str | None = None
+        self,
+        command: Sequence[str],
+        *,
+        owner: str = "",
+        principal: str | None = None,
+        request_id: str | None = None,
+        admit: Admit | None = None,
     ) -> Job:
         """Starts a job.
 
@@ -45,6 +53,7 @@ class Operations:
             request_id: A UUID of the caller's choice: the same principal's same one always gives the same job, however
                 often and however concurrently it is asked for, for as long as that job is kept. None or "" for a new
                 job in any case.
+            admit: Asked if this is a new job, right before it begins; see `Admit`. None lets each one in.
 
         Returns:
             The job, which runs. It goes on whatever happens to the caller.
@@ -63,7 +72,8 @@ class Operations:
         parts = self._parts
         words, request = arguments.check_command(command), arguments.check_request_id(request_id)
         whose = owner if principal is None else principal
-        return parts.lifecycle.measured(await parts.starts.start(words, owner, whose, request))
+        wanted = Reservation(str(uuid.uuid4()), words, owner, whose, request)
+        return parts.lifecycle.measured(await parts.starts.start(wanted, admit))
 
     async def stop(self, job_id: str, *, grace_period: float = 0.0, visible_to: str | None = None) -> Job:
         """Ends a job and returns it once its processes are gone; a finished job is returned as it is.

@@ -10,11 +10,10 @@ import resource
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from jobworker.daemon import __version__, configuration, logs, options, tls
 from jobworker.daemon.address import bindable
-from jobworker.daemon.audit import auditing
 from jobworker.daemon.config_report import description
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import ConfigurationError, DaemonError
@@ -22,8 +21,6 @@ from jobworker.daemon.job_environment import job_environment
 from jobworker.daemon.job_options import StoreKind
 from jobworker.daemon.notify import notify
 from jobworker.daemon.signals import HangupSignals, StopSignals
-from jobworker.daemon.values import Values
-from jobworker.daemon.verify_audit import verify_audit
 from jobworker.worker import (
     CgroupError,
     JobStoreError,
@@ -86,15 +83,8 @@ def _check_config(typed: Typed) -> int:
     return 0
 
 
-def _verify_audit(typed: Typed) -> int:
-    # docopt gives lists for what may come several times.
-    files, expected = cast("list[str]", typed["<file>"]), cast("list[str]", typed["--expect"])
-    values = Values(typed, os.environ, {})
-    return verify_audit(list(map(values.absolute, files)), expected, values.text("--expect-last"))
-
-
 # What each command of the command line does, beside serving, which has none.
-_COMMANDS: dict[str, Callable[[Typed], int]] = {"check-config": _check_config, "verify-audit": _verify_audit}
+_COMMANDS: dict[str, Callable[[Typed], int]] = {"check-config": _check_config}
 
 
 async def run(floor: tls.Floor, loaded: Configuration) -> int:
@@ -117,9 +107,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
-    # Around the worker: how the calls under way end is in the audit log.
-    async with auditing(loaded.audit) as audit, _working(loaded.jobs) as worker:
-        hangups.add(audit.reopen)
+    async with _working(loaded.jobs) as worker:
         _raise_file_limit()
         async with server.serving(
             floor,
@@ -128,7 +116,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
             principals=loaded.principals,
             worker=worker,
             counters=counters,
-            audit=audit,
+            limits=loaded.limits,
         ) as bound:
             _announce(bound)
             received = await signals.wait()

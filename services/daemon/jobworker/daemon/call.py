@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from jobworker.daemon.errors import AccessDeniedError
 from jobworker.daemon.peer import NOBODY
 
 if TYPE_CHECKING:
@@ -23,15 +24,25 @@ class Call:
         peer: Who calls, as the handshake proved it.
         caller: Who calls, as the role table knows it; None until that was asked, and for one that it does not know.
         job_id: The job that it is about: as the client named it, then in full once that is known; empty if none.
-        is_audited: Whether the audit log has it, or is about to.
     """
 
     method: str
     peer: Peer = NOBODY
     caller: Caller | None = None
     job_id: str = ""
-    is_audited: bool = False
 
 
 CURRENT: ContextVar[Call] = ContextVar("CURRENT")
 """The call that the running task serves; the gate sets it."""
+
+
+def admitted() -> Caller:
+    """Returns who makes the call that the running task serves.
+
+    Raises:
+        AccessDeniedError: If the gate has let nobody in; a bug of ours.
+    """
+    caller = CURRENT.get().caller
+    if caller is None:
+        raise AccessDeniedError
+    return caller

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobworker.daemon.address import Endpoint
-    from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.job_options import JobOptions
+    from jobworker.daemon.limits import Limits
     from jobworker.daemon.options import Options
     from jobworker.daemon.principals import PrincipalTable
 
@@ -32,14 +32,14 @@ class Configuration:
         identity: What the daemon proves itself with.
         principals: Who may call what.
         jobs: How jobs are run and kept.
-        audit: How calls are audited.
+        limits: What clients may have at most.
     """
 
     endpoints: tuple[Endpoint, ...]
     identity: ServerIdentity
     principals: PrincipalTable
     jobs: JobOptions
-    audit: AuditOptions
+    limits: Limits
 
 
 def load(options: Options) -> Configuration:
@@ -53,7 +53,7 @@ def load(options: Options) -> Configuration:
         identity=load_identity(options.cert, options.key, options.ca),
         principals=_load_principals(options.roles),
         jobs=options.jobs,
-        audit=options.audit,
+        limits=options.limits,
     )
     if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
         devcerts.refuse_published(configuration.identity.fingerprints, configuration.principals.by_fingerprint.keys())

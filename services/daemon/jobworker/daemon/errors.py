@@ -64,25 +64,6 @@ class RoleTooLowError(CallError):
         self.required = required
 
 
-class AuditUnwritableError(CallError):
-    """The audit log can't be written, and without it nothing may be changed; the host's fault."""
-
-    def __init__(self) -> None:
-        super().__init__("the daemon can't write its audit log, so nothing was changed; its own log says more")
-
-
-class AuditOutcomeError(CallError):
-    """The call was carried out, but the audit log does not say so yet; the host's fault.
-
-    Attributes:
-        job_id: The job that was started, stopped or deleted.
-    """
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"done (job {job_id}), but the daemon can't write that to its audit log; don't repeat it")
-        self.job_id = job_id
-
-
 class UnknownMethodError(CallError):
     """The daemon has no such method; the caller's fault, or its proto is of another version."""
 
@@ -102,6 +83,33 @@ class MalformedRequestError(CallError):
 
     def __init__(self) -> None:
         super().__init__("the request is not a message of the type that the method takes")
+
+
+class LimitReachedError(CallError):
+    """The call asks for more than the daemon's limits allow; the caller's fault, or that of the operator who set them.
+
+    Attributes:
+        limit: The limit's name, a field of `CallLimits`.
+        maximum: What it is set to, as text.
+        principal: Whose limit it is; None for what all share, and for the size of one request.
+        retry_seconds: After how many seconds it makes sense to try again.
+    """
+
+    def __init__(
+        self, limit: str, maximum: float, problem: str, *, retry_seconds: float = 1.0, principal: str | None = None
+    ) -> None:
+        self.limit = limit
+        self.maximum = str(maximum) if isinstance(maximum, int) else f"{maximum:g}"
+        super().__init__(f"the limit {limit} is {self.maximum}: {problem}")
+        self.principal = principal
+        self.retry_seconds = retry_seconds
+
+
+class RequestTooSlowError(CallError):
+    """The request did not arrive in time; the caller's fault, or the network's."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request did not arrive within {seconds:g} s; send it at once")
 
 
 class ServerStoppingError(CallError):

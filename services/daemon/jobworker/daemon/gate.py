@@ -17,7 +17,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from jobworker.daemon import tls
-from jobworker.daemon.call import CURRENT, Call
+from jobworker.daemon.call import CURRENT, Call, admitted
 from jobworker.daemon.errors import ConnectionTooWeakError, UnknownMethodError
 from jobworker.daemon.methods import body_of, handler_like
 from jobworker.daemon.peer import peer_of
@@ -25,8 +25,8 @@ from jobworker.daemon.permissions import authorize, check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
-    from jobworker.daemon.audit import Audit
     from jobworker.daemon.counters import Counters
+    from jobworker.daemon.limiter import Limiter
     from jobworker.daemon.methods import Body, Context, Handler, Methods
     from jobworker.daemon.principals import PrincipalTable
 
@@ -41,14 +41,14 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters, audit: Audit) -> None:
+    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters, limiter: Limiter) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
             principals: Who may call.
             counters: What counts the calls, by their codes.
-            audit: What audits them.
+            limiter: What bounds their requests, and how many may stream.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
@@ -56,7 +56,7 @@ class Gate(grpc.GenericRpcHandler):
         check_complete(methods.names())
         self._principals = principals
         self._counters = counters
-        self._audit = audit
+        self._limiter = limiter
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -68,12 +68,21 @@ class Gate(grpc.GenericRpcHandler):
         return self._handlers.get(method) or self._guarded(method, _NO_SUCH_METHOD)
 
     def _guarded(self, method: str, handler: Handler) -> Handler:
-        body = body_of(handler)
+        body = body_of(handler, self._limiter)
+        if handler.response_streaming:
+            body = self._counted(body)
 
         async def serve(request: object, context: Context) -> object:
             return await self._serve(method, body, request, context)
 
         return handler_like(handler, serve)
+
+    def _counted(self, body: Body) -> Body:
+        async def stream(request: object, context: Context) -> object:
+            with self._limiter.following(admitted().principal):
+                return await body(request, context)
+
+        return stream
 
     async def _serve(self, method: str, body: Body, request: object, context: Context) -> object:
         started = time.perf_counter()
@@ -81,14 +90,13 @@ class Gate(grpc.GenericRpcHandler):
         CURRENT.set(call)
         try:
             self._admit(call, context)
-            return await self._audit.carry_out(call, context.peer(), request, lambda: body(request, context))
+            return await body(request, context)
         except (asyncio.CancelledError, aio.BaseError):
             # The client is gone, its deadline passed, or the server stopped; nobody is there to be told.
             code = code_pb2.DEADLINE_EXCEEDED if context.time_remaining() == 0 else code_pb2.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told and logged here
             code = rule_of(error).code
-            await self._audit.refused(call, context.peer(), request, error)
             await _tell(error, call, context)
         finally:
             self._counters.add("jobworker_calls_total", f"code={code_pb2.Code.Name(code)}")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import docopt
 
-from jobworker.daemon import __version__, job_options
-from jobworker.daemon.audit_options import parse_audit_options
+from jobworker.daemon import __version__, job_options, limit_options
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.values import Values
 
@@ -17,22 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.job_options import JobOptions
+    from jobworker.daemon.limits import Limits
 
-USAGE = """Serves jobs over gRPC with mutual TLS.
+USAGE = f"""Serves jobs over gRPC with mutual TLS.
 
 Usage:
   worker-daemon [options]
   worker-daemon check-config [options]
-  worker-daemon verify-audit [--expect-last=<hash>] [--expect=<hash>]... <file>...
   worker-daemon -h | --help
   worker-daemon --version
 
 Without a command it serves. check-config prints who may do what with these options, or all that is wrong with them, and
-serves nothing. verify-audit says whether the files of an audit log, the oldest first, are one unbroken chain; else it
-exits with 1, and says at which line it was changed. --expect-last gives the hash that the last line has to have,
---expect that of any line that has to be there.
+serves nothing.
 
 Options:
   -h --help           Show this screen.
@@ -64,22 +60,20 @@ Options:
                       How many finished jobs are kept, such as 500, or for how long, such as 30d, 12h, 45m or 90s, or
                       both, with a comma between them. Beyond that they are deleted, output and all, the oldest first.
                       all keeps every one. (default: 10000,30d)
-  --audit-log=<path>  A file to which each call that changes something and each refused one is written before it is
-                      answered, as lines of JSON that carry each other's hashes. If it can't be written, nothing is
-                      changed. After it was renamed, SIGHUP opens it anew. (default: none)
-  --audit-redact-arguments
-                      Write the SHA-256 of each command to the audit log, instead of the command.
-  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
+{limit_options.USAGE}  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates
                       Listen beyond loopback even though the certificates or roles are those of the folder certs/,
                       whose keys everyone has.
 
 Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
 JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
-JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_AUDIT_LOG,
-JOBWORKER_AUDIT_REDACT_ARGUMENTS, JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags,
-JOBWORKER_KEEP_JOBS, JOBWORKER_AUDIT_REDACT_ARGUMENTS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command
-line wins. Relative paths start where the command was typed.
+JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
+JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
+JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
+JOBWORKER_REQUEST_TIMEOUT, JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION,
+JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The
+flags, JOBWORKER_KEEP_JOBS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative paths
+start where the command was typed.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
 the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.
@@ -108,7 +102,7 @@ class Options:
         ca: The CA of the clients.
         roles: The role table.
         jobs: How jobs are run and kept.
-        audit: How calls are audited.
+        limits: What clients may have at most.
         log_level: A level of the module logging.
         insecure_dev_certificates: Whether the published certificates may serve beyond loopback.
     """
@@ -119,7 +113,7 @@ class Options:
     ca: Path
     roles: Path
     jobs: JobOptions
-    audit: AuditOptions
+    limits: Limits
     log_level: int
     insecure_dev_certificates: bool
 
@@ -144,7 +138,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
     Raises:
         ConfigurationError: If an option's value can't be; whoever started the daemon has to mend it.
     """
-    values = Values(typed, environment, _DEFAULTS | job_options.DEFAULTS)
+    values = Values(typed, environment, _DEFAULTS | job_options.DEFAULTS | limit_options.DEFAULTS)
     return Options(
         address=values.required("--address"),
         cert=values.path("--cert"),
@@ -152,7 +146,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
         ca=values.path("--ca"),
         roles=values.path("--roles"),
         jobs=job_options.parse_job_options(values, uid),
-        audit=parse_audit_options(values),
+        limits=limit_options.parse_limits(values),
         log_level=_log_level(values.required("--log-level")),
         insecure_dev_certificates=values.flag("--insecure-dev-certificates"),
     )
