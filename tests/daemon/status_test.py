@@ -45,7 +45,12 @@ def test_every_error_has_one_code(kind: type[Exception]) -> None:
 def test_reasons_are_unique() -> None:
     """A program can tell errors apart by their reason alone."""
     # The reasons of these are those of others, which clients can't, or need not, tell them from.
-    at_start = {worker.StateDirectoryInUseError, worker.SupervisorVersionError, worker.CgroupError}
+    at_start = {
+        worker.StateDirectoryInUseError,
+        worker.SupervisorVersionError,
+        worker.CgroupError,
+        worker.InheritanceError,
+    }
     same = {worker.WorkerClosedError, DecodeError, *at_start}
     reasons = [rule.reason for kind, rule in status.RULES.items() if kind not in same]
     assert len(reasons) == len(set(reasons))
@@ -117,29 +122,12 @@ def test_what_passes_can_be_retried(error: Exception) -> None:
     assert _detail(status.status_of(error), error_details_pb2.RetryInfo).retry_delay.seconds > 0
 
 
-def test_limits_are_named() -> None:
-    """A refusal at a limit says which, how large it is, whose, and when to try again, to the millisecond."""
-    told = status.status_of(errors.LimitReachedError("followers", 7, "7 are open"))
-    assert (told.code, told.message) == (code_pb2.RESOURCE_EXHAUSTED, "the limit followers is 7: 7 are open")
-    info = _detail(told, error_details_pb2.ErrorInfo)
-    assert (info.reason, dict(info.metadata)) == ("LIMIT_REACHED", {"limit": "followers", "maximum": "7"})
-    assert _detail(told, error_details_pb2.QuotaFailure).violations[0].subject == "daemon"
-    told = status.status_of(errors.LimitReachedError("start_rate", 0.5, "x", retry_seconds=1.2341, principal="ci"))
-    assert dict(_detail(told, error_details_pb2.ErrorInfo).metadata) == {
-        "limit": "start_rate",
-        "maximum": "0.5",
-        "principal": "ci",
-    }
-    assert _detail(told, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1235
-    assert _detail(told, error_details_pb2.QuotaFailure).violations[0].subject == "principal:ci"
-
-
 @pytest.mark.parametrize(
     "error",
     [ValueError("secret"), worker.WorkerError("secret"), worker.StateDirectoryError("/secret", "full"),
      worker.StateDirectoryInUseError("/secret", "another"), worker.JobStoreError("/secret", "full"),
      worker.SupervisorError("secret"), worker.SupervisorVersionError("/secret", 2, 1, 3),
-     worker.CgroupError("/secret", "full")],
+     worker.CgroupError("/secret", "full"), worker.InheritanceError("/secret")],
 )  # fmt: skip
 def test_hosts_secrets_stay(error: Exception) -> None:
     """What is not the caller's business is INTERNAL with a bland message."""

@@ -10,7 +10,7 @@ import pytest
 
 from jobworker.worker import Worker
 
-pytest.register_assert_rewrite("process_support", "restart_support", "worker_support")
+pytest.register_assert_rewrite("look_support", "process_support", "restart_support", "worker_support")
 # After the line that shows their asserts' values.
 from process_support import cgroup_for_tests  # noqa: E402
 from restart_support import state_directory  # noqa: E402

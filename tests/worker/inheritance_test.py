@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobworker.supervisor.spawn import MARK_DIGITS, MARK_LIMIT
-from jobworker.worker import Worker
+from jobworker.worker import Inheritance, InheritanceError, ProgramNotFoundError, SupervisorError, Worker
+from look_support import check_ordinary, look, seen_in
 from worker_support import leaves_nothing, python, read_all, sh
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ CAT = "/bin/cat"
 
 @pytest.fixture
 def unusual_process(tmp_path: Path) -> Iterator[None]:
-    """Makes this process one that ignores signals, blocks others, and has a descriptor that is inherited."""
+    """Makes this process one that ignores signals, blocks others, and has a umask and a descriptor of its own."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(descriptor, True)  # noqa: FBT003 - positional alone
     old = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGUSR1, signal.SIGHUP, 40)}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGTERM})
+    umask = os.umask(0o077)
     yield
+    os.umask(umask)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     for number, handler in old.items():
         signal.signal(number, handler)
@@ -126,14 +129,62 @@ async def test_priorities_are_the_worker_s(worker: Worker) -> None:
     """What a job inherits by being made in a cgroup is no different from what it does by a plain spawn."""
     status = await output_of(worker, [CAT, "/proc/self/status", f"/proc/{os.getpid()}/status"])
     both = [line.split(":\t", 1) for line in status.splitlines()]
-    for name in ("Umask", "Uid", "Gid", "Groups", "CapEff", "CapBnd", "CapInh", "NoNewPrivs", "Cpus_allowed"):
+    for name in ("Uid", "Gid", "Groups", "CapEff", "CapBnd", "CapInh", "NoNewPrivs", "Cpus_allowed"):
         job, own = [value for field, value in both if field == name]
         assert job == own, name
+
+
+async def test_files_are_made_for_everybody_to_read(worker: Worker) -> None:
+    """The umask is 022, whatever the worker's."""
+    assert await output_of(worker, sh("umask")) == "0022\n"
 
 
 async def test_a_job_runs_where_the_worker_does(worker: Worker) -> None:
     """Its working directory is the worker's."""
     assert await output_of(worker, ["pwd", "-P"]) == str(Path.cwd()) + "\n"
+
+
+async def test_a_job_runs_where_it_is_told_to(tmp_path: Path, cgroup_root: str) -> None:
+    """And looks for its program from there."""
+    (tmp_path / "hello").write_text("#!/bin/sh\npwd -P\n")
+    (tmp_path / "hello").chmod(0o700)
+    async with leaves_nothing(), Worker(inheritance=Inheritance(str(tmp_path)), cgroup_root=cgroup_root) as worker:
+        assert await output_of(worker, ["./hello"]) == f"{tmp_path}\n"
+
+
+async def test_a_directory_that_has_gone(tmp_path: Path, cgroup_root: str) -> None:
+    """No job is started elsewhere than where it is to be; once the directory is back, all is well."""
+    work = tmp_path / "work"
+    work.mkdir()
+    async with leaves_nothing(), Worker(inheritance=Inheritance(str(work)), cgroup_root=cgroup_root) as worker:
+        work.rmdir()
+        with pytest.raises(SupervisorError, match="can't enter the directory that jobs work in: No such file"):
+            await worker.start(["true"])
+        assert (await worker.list()).jobs == ()
+        work.mkdir()
+        assert await output_of(worker, ["pwd", "-P"]) == f"{work}\n"
+
+
+async def test_a_directory_that_is_none(tmp_path: Path, cgroup_root: str) -> None:
+    """It is said when the worker is opened, not when the first job is started."""
+    (tmp_path / "file").write_text("")
+    for path, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path / "file", "Not a directory")):
+        async with leaves_nothing():
+            with pytest.raises(InheritanceError, match=f"jobs can't work in {path}: {reason}; give another directory"):
+                await Worker(inheritance=Inheritance(str(path)), cgroup_root=cgroup_root).__aenter__()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_new_privileges(tmp_path: Path, cgroup_root: str, *, kept: bool) -> None:
+    """Set-user-ID programs give a job no rights if it was told so; all else is as it was."""
+    inheritance = Inheritance(str(tmp_path), no_new_privileges=kept)
+    async with leaves_nothing(), Worker(inheritance=inheritance, cgroup_root=cgroup_root) as worker:
+        job = await worker.start(look())
+        seen = seen_in(await read_all(worker, job.id))
+        check_ordinary(seen, job.id)
+        assert (seen["no_new_privileges"], seen["directory"]) == (int(kept), str(tmp_path))
+        with pytest.raises(ProgramNotFoundError):
+            await worker.start(["no-such-program"])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,11 @@ NUMBERS = st.integers(0, 2**63)
 # All that a command may hold: any text, and Python's escapes for bytes that are no UTF-8.
 WORDS = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
 REQUESTS: st.SearchStrategy[Request] = st.one_of(
-    st.builds(Configure, st.dictionaries(WORDS, WORDS), WORDS, WORDS, NUMBERS),
+    st.builds(
+        Configure,
+        *(st.dictionaries(WORDS, WORDS), WORDS, WORDS, NUMBERS),
+        *(st.none() | NUMBERS, NUMBERS, st.lists(NUMBERS), st.booleans()),
+    ),
     st.builds(Start, WORDS, st.lists(WORDS), WORDS, WORDS),
     st.builds(Stop, WORDS, st.floats(0, 1e12)),
     st.builds(Acknowledge, WORDS),
@@ -37,7 +41,7 @@ REQUESTS: st.SearchStrategy[Request] = st.one_of(
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(Ready, NUMBERS, NUMBERS, NUMBERS),
-    st.builds(Synced, WORDS, WORDS),
+    st.builds(Synced, WORDS, WORDS, WORDS),
     st.builds(Started, WORDS, NUMBERS, NUMBERS, NUMBERS),
     st.builds(Refused, WORDS, WORDS, NUMBERS),
     st.builds(

@@ -1,4 +1,6 @@
-"""Makes a child process that is born in a given cgroup: fork(2) can't, and to move it later would be too late.
+"""Makes a child process that does something before it executes its program, born in a given cgroup if it is to be.
+
+fork(2) can't do the latter, and to move a process later would be too late.
 
 clone3(2) with CLONE_INTO_CGROUP does it in the kernel, in one step. To move the parent there and back around a fork
 would do it too, but took up to 9 ms where it was measured, against 0.4 ms more than a plain spawn here. CLONE_VFORK
@@ -29,8 +31,22 @@ _ARGUMENTS = struct.Struct("11Q")  # struct clone_args up to its field cgroup
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
-# Shared with the child, which has no other way to hand back an errno without a pipe to be read.
-_errno = mmap.mmap(-1, mmap.PAGESIZE)
+# Shared with the child, which has no other way to hand back why it failed without a pipe to be read: the errno, and the
+# step.
+_FAILURE = struct.Struct("=I16s")
+_shared = mmap.mmap(-1, mmap.PAGESIZE)
+
+
+class ChildError(OSError):
+    """What kept a child from executing its program.
+
+    Attributes:
+        step: Which step before that failed; empty if none did, but the execution itself.
+    """
+
+    def __init__(self, error: int, step: str) -> None:
+        super().__init__(error, os.strerror(error))
+        self.step = step
 
 
 def clone_into(cgroup: str, run: Callable[[], NoReturn]) -> int:
@@ -39,23 +55,26 @@ def clone_into(cgroup: str, run: Callable[[], NoReturn]) -> int:
     Only for a process with one thread: the child goes on in a copy of this process, as after os.fork.
 
     Args:
-        cgroup: The path of the cgroup.
+        cgroup: The path of the cgroup; empty for this process's own.
         run: What the child does: execute a program, or raise the OSError that kept it from it.
 
     Raises:
-        OSError: If no child can be made there, or `run` raised it; the child is gone then.
+        ChildError: If `run` raised it, or another OSError; the child is gone then.
+        OSError: If no child can be made there.
     """
-    directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if cgroup else 0
     try:
-        _errno[:4] = bytes(4)
-        pid = _clone(_CLONE_VFORK | _CLONE_INTO_CGROUP, directory)
+        _shared[: _FAILURE.size] = bytes(_FAILURE.size)
+        pid = _clone(_CLONE_VFORK | (_CLONE_INTO_CGROUP if cgroup else 0), directory)
         if pid == 0:
             _in_child(run)
     finally:
-        os.close(directory)
-    if error := int.from_bytes(_errno[:4], "little"):
+        if cgroup:
+            os.close(directory)
+    error, step = _FAILURE.unpack_from(_shared)
+    if error:
         os.waitpid(pid, 0)
-        raise OSError(error, os.strerror(error))
+        raise ChildError(error, step.rstrip(b"\0").decode())
     return pid
 
 
@@ -72,6 +91,7 @@ def _in_child(run: Callable[[], NoReturn]) -> NoReturn:
     try:
         run()
     except BaseException as error:  # noqa: BLE001 - there is nobody in this process to be told
-        _errno[:4] = (getattr(error, "errno", None) or errno.EINVAL).to_bytes(4, "little")
+        number = getattr(error, "errno", None) or errno.EINVAL
+        _FAILURE.pack_into(_shared, 0, number, getattr(error, "step", "").encode())
     finally:
         os._exit(127)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobworker.supervisor import cgroups, failpoints
 from jobworker.supervisor.children import Children
+from jobworker.supervisor.inheritance import Inheritance, inheritance_of, problem_of
 from jobworker.supervisor.leader import Leader
 from jobworker.supervisor.protocol import STEP_LOG, Exited, Refused, Started, Synced
 from jobworker.supervisor.records import Begun, boot_id, start_ticks
@@ -38,7 +39,8 @@ class Jobs:
         self._records = records
         self._boot_id = boot_id()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._environment: dict[bytes, bytes] = {}
+        self._inheritance = Inheritance({}, b"/", None, no_new_privileges=False)
+        self._unfit = ""
         self._cgroup_root = ""
         self._problem = ""
         self._wanted_root = "off"
@@ -66,15 +68,14 @@ class Jobs:
         return self._records is not None and self._records.exists()
 
     def configure(self, request: Configure) -> None:
-        """Starts jobs as the worker says from now on."""
-        self._environment = {
-            name.encode("utf-8", "surrogateescape"): value.encode("utf-8", "surrogateescape")
-            for name, value in request.environment.items()
-        }
-        try:
-            os.chdir(request.directory)
-        except OSError:
-            os.chdir("/")  # gone, or not for this user: no reason to refuse all jobs
+        """Starts jobs as the worker says from now on.
+
+        Raises:
+            ValueError: If that makes no sense; whoever asks for it is no worker.
+        """
+        inheritance = inheritance_of(request)
+        if inheritance != self._inheritance:
+            self._inheritance, self._unfit = inheritance, problem_of(inheritance)
         if request.cgroup_root != self._wanted_root:
             self._wanted_root = request.cgroup_root
             self._cgroup_root, self._problem = cgroups.usable_root(request.cgroup_root)
@@ -86,7 +87,7 @@ class Jobs:
             yield started
             if job_id in self._exited:
                 yield self._exited[job_id]
-        yield Synced(self._cgroup_root, self._problem)
+        yield Synced(self._cgroup_root, self._problem, self._unfit)
 
     def start(self, request: Start) -> Event:
         """Starts a job, and returns what came of it; one that was started already is told again."""
@@ -98,7 +99,7 @@ class Jobs:
             self._begin(request.job_id, Begun(self._boot_id, cgroup, logs))
             failpoints.reach(failpoints.RECORDED)
             now = time.time_ns()
-            pid = spawn(request, self._stdin, self._environment, cgroup, self._logs)
+            pid = spawn(request, self._stdin, self._inheritance, cgroup, self._logs)
         except (SpawnError, OSError) as error:
             self._give_up(request.job_id, cgroup)
             return Refused(request.job_id, getattr(error, "step", STEP_LOG), error.errno or 0)

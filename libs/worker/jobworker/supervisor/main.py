@@ -16,6 +16,7 @@ from jobworker.supervisor.jobs import Jobs
 from jobworker.supervisor.protocol import VERSION, Acknowledge, Configure, End, Ended, Ready, Start, Stop
 from jobworker.supervisor.records import Records
 from jobworker.supervisor.running_logs import RunningLogs
+from jobworker.supervisor.startup import begin_anew, take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -196,21 +197,23 @@ def main(arguments: list[str]) -> None:
         arguments: `name=value` each. `control`: the descriptor of the socket of the only worker; `scratch`: a directory
             to remove when all is over. Or `listener`: the descriptor of a listening socket; `lock`: that of a locked
             file, held as long as this process lives, which the process id is written to; `records`: the directory of
-            the records. `failpoint`: a step to crash at.
+            the records. `files`: the soft limit of open files. `failpoint`: a step to crash at.
     """
     given = dict(argument.split("=", 1) for argument in arguments)
+    held = {name: take(int(given[name])) for name in ("control", "listener", "lock") if name in given}
     failpoints.arm(given.get("failpoint", ""))
     # Signals meant for the worker's terminal or service don't end its jobs behind its back: closing the socket does.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _do_nothing)
-    if "lock" in given:
+    begin_anew(int(given["files"]) if "files" in given else None)
+    if "lock" in held:
         _leave_parent()
-        _sign(int(given["lock"]))
+        _sign(held["lock"])
     _become_subreaper()
     try:
         Supervisor(
-            _socket(given.get("control")),
-            _socket(given.get("listener")),
+            _socket(held.get("control")),
+            _socket(held.get("listener")),
             Records(given["records"], held=True) if "records" in given else None,
         ).run()
     finally:
@@ -218,12 +221,8 @@ def main(arguments: list[str]) -> None:
             _remove(given["scratch"])
 
 
-def _socket(descriptor: str | None) -> socket.socket | None:
-    if descriptor is None:
-        return None
-    opened = socket.socket(fileno=int(descriptor))
-    opened.set_inheritable(False)
-    return opened
+def _socket(descriptor: int | None) -> socket.socket | None:
+    return None if descriptor is None else socket.socket(fileno=descriptor)
 
 
 def _leave_parent() -> None:
@@ -233,7 +232,6 @@ def _leave_parent() -> None:
 
 
 def _sign(lock: int) -> None:
-    os.set_inheritable(lock, False)  # noqa: FBT003 - it has no name
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 

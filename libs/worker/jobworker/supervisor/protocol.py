@@ -11,11 +11,14 @@ as they may. `Ready`, `End` and `Ended` are the same in all versions, so that an
 from __future__ import annotations
 
 import json
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _Message = TypeVar("_Message")
 
-VERSION = 1
+VERSION = 2
 """The version of these messages and of the records; a worker and a supervisor of different ones don't work together."""
 
 
@@ -25,11 +28,19 @@ class Configure(NamedTuple):
     environment: dict[str, str]
     """Of the jobs; bytes that are not UTF-8 as lone surrogates."""
     directory: str
-    """Their working directory."""
+    """Their working directory; one that they can't enter is a problem."""
     cgroup_root: str
     """The cgroup to make theirs in; "auto" for the supervisor's own if that can be, "off" for none."""
     log_limit: int
     """The most bytes that an output log keeps; 0 is no limit."""
+    uid: int | None = None
+    """Whom they run as; None for the supervisor's own user."""
+    gid: int = 0
+    """That user's group."""
+    groups: Sequence[int] = ()
+    """That user's supplementary groups."""
+    no_new_privileges: bool = False
+    """Whether set-user-ID programs, and their like, give them no rights."""
 
 
 class Start(NamedTuple):
@@ -76,6 +87,8 @@ class Synced(NamedTuple):
     """Where jobs' cgroups are made; empty if jobs have none."""
     problem: str
     """Why the wanted one can't be used; empty if it can, or if none was wanted."""
+    unfit: str = ""
+    """Why no job can be started in the wanted directory, or as the wanted user; empty if it can."""
 
 
 class Started(NamedTuple):
@@ -94,7 +107,7 @@ class Refused(NamedTuple):
 
     job_id: str
     step: str
-    """What failed: `STEP_LOG` or `STEP_SPAWN`."""
+    """What failed: `STEP_LOG`, `STEP_SPAWN` and so on."""
     error: int
     """The errno."""
 
@@ -126,6 +139,12 @@ STEP_LOG = "log"
 """An output log, or the job's record or cgroup, could not be created."""
 STEP_SPAWN = "spawn"
 """The process could not be made, or the program not executed."""
+STEP_USER = "user"
+"""The process could not become one of the user that jobs run as."""
+STEP_PRIVILEGES = "privileges"
+"""The process could not be kept from new privileges."""
+STEP_DIRECTORY = "directory"
+"""The process could not enter the jobs' working directory."""
 
 Request: TypeAlias = Configure | Start | Stop | Acknowledge | End
 """What a worker says."""

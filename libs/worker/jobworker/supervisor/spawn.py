@@ -7,19 +7,23 @@ import os
 import resource
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from jobworker.supervisor.clone import clone_into
-from jobworker.supervisor.protocol import STEP_LOG, STEP_SPAWN
+from jobworker.supervisor.clone import ChildError, clone_into
+from jobworker.supervisor.inheritance import IGNORED_SIGNALS, take_on
+from jobworker.supervisor.protocol import STEP_DIRECTORY, STEP_LOG, STEP_SPAWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import NoReturn
 
+    from jobworker.supervisor.inheritance import Inheritance
     from jobworker.supervisor.protocol import Start
     from jobworker.supervisor.running_logs import RunningLogs
 
     Streams = tuple[int, int, int]
+
+_Result = TypeVar("_Result")
 
 JOB_ID_VARIABLE = "JOBWORKER_JOB_ID"
 """The mark that each job's environment carries: which job a process belongs to."""
@@ -28,11 +32,6 @@ MARK_LIMIT = 10  # RLIMIT_LOCKS, asm-generic/resource.h; the module `resource` h
 """The limit whose soft value carries the mark too, since an environment is easily cleared."""
 MARK_DIGITS = 15
 """How many hexadecimal digits of a job's id it carries: 56 random bits, of the limit's 64."""
-
-# Ignored signals stay ignored over exec, unlike handled ones: a job gets back the defaults of those that Python ignores
-# (SIGPIPE, SIGXFSZ), and of those that whoever started this process had ignored. Naming all signals here would cost a
-# job 60 system calls.
-_IGNORED_SIGNALS = sorted(number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN)
 
 # Why execvp(3) goes on to the next folder of the PATH.
 _NOT_HERE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT}
@@ -43,17 +42,17 @@ class SpawnError(Exception):
 
     def __init__(self, step: str, error: OSError) -> None:
         super().__init__(step, error)
-        self.step = step
+        self.step = getattr(error, "step", "") or step
         self.errno = error.errno or 0
 
 
-def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup: str, logs: RunningLogs) -> int:
+def spawn(request: Start, stdin: int, inheritance: Inheritance, cgroup: str, logs: RunningLogs) -> int:
     """Starts a job's first process as the leader of a session and process group of its own.
 
     Args:
         request: What to start, and where its output goes; neither log may exist yet.
         stdin: A descriptor to be the job's stdin.
-        environment: What the job gets as its environment, and its mark in addition.
+        inheritance: What the job is given; to its environment its mark is added.
         cgroup: The path of the cgroup that it is born in; empty for this process's own.
         logs: Where its logs are created.
 
@@ -61,18 +60,19 @@ def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup
         The process id, which is the process group's id too.
 
     Raises:
-        SpawnError: If a log can't be created (the disk's or a limit's fault), or the program can't be executed (the
-            caller's fault, or a limit's; its errno says which).
+        SpawnError: If a log can't be created (the disk's or a limit's fault), or what it is to inherit can't be given
+            (whoever configured that), or the program can't be executed (the caller's fault, or a limit's; its errno
+            says which).
     """
-    stdout = _create_log(logs, request.stdout)
+    stdout = _create_log(logs, request.stdout, inheritance)
     try:
         try:
-            stderr = _create_log(logs, request.stderr)
+            stderr = _create_log(logs, request.stderr, inheritance)
         except SpawnError:
             logs.discard(request.stdout)
             raise
         try:
-            return _execute(request, (stdin, stdout, stderr), environment, cgroup)
+            return _execute(request, (stdin, stdout, stderr), inheritance, cgroup)
         except SpawnError:
             logs.discard(request.stdout)
             logs.discard(request.stderr)
@@ -83,38 +83,71 @@ def spawn(request: Start, stdin: int, environment: Mapping[bytes, bytes], cgroup
         os.close(stdout)
 
 
-def _create_log(logs: RunningLogs, path: str) -> int:
+def _create_log(logs: RunningLogs, path: str, inheritance: Inheritance) -> int:
+    """Creates a log, the job's own user's: who opens /dev/stdout opens this file, and is asked for permission."""
     try:
-        return logs.create(path)
+        log = logs.create(path)
+        if inheritance.run_as is not None:
+            try:
+                os.fchown(log, inheritance.run_as.uid, inheritance.run_as.gid)
+            except OSError:
+                os.close(log)
+                logs.discard(path)
+                raise
     except OSError as error:
         raise SpawnError(STEP_LOG, error) from error
+    return log
 
 
-def _execute(request: Start, streams: Streams, environment: Mapping[bytes, bytes], cgroup: str) -> int:
+def _execute(request: Start, streams: Streams, inheritance: Inheritance, cgroup: str) -> int:
     command = [word.encode("utf-8", "surrogateescape") for word in request.command]
-    marked = {**environment, JOB_ID_VARIABLE.encode(): request.job_id.encode()}
+    given = inheritance.environment
+    programs = _candidates(command[0], given.get(b"PATH", os.defpath.encode()))
+    job = _Job(command, {**given, JOB_ID_VARIABLE.encode(): request.job_id.encode()}, streams, inheritance)
+    try:
+        with _marked(request.job_id):
+            if inheritance.run_as is not None:
+                # What that user may not look at, is not looked at for it.
+                return clone_into(cgroup, lambda: job.become(programs))
+            _enter(inheritance.directory)
+            return _first(programs, lambda program: _launch(program, job, cgroup))
+    except ValueError as error:  # an environment that Python refuses to pass on
+        raise SpawnError(STEP_SPAWN, OSError(errno.EINVAL, str(error))) from error
+    except OSError as error:
+        raise SpawnError(STEP_SPAWN, error) from error
+
+
+def _enter(directory: bytes) -> None:
+    """Goes where a job is to work: it inherits that, at no cost, and its program may be named from there."""
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise ChildError(error.errno or 0, STEP_DIRECTORY) from error
+
+
+def _candidates(program: bytes, path: bytes) -> list[bytes]:
+    """Returns where a program may be, as execvp(3) looks for it: as it is if it has a slash, else along the PATH."""
+    return [program] if b"/" in program else [os.path.join(folder or b".", program) for folder in path.split(b":")]
+
+
+def _first(programs: Iterable[bytes], execute: Callable[[bytes], _Result]) -> _Result:
+    """Executes the first program that can be, as execvp(3) does, and returns what that returns.
+
+    Raises:
+        OSError: If none can; why.
+    """
     failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
-    for program in _candidates(command[0], environment.get(b"PATH", os.defpath.encode())):
+    for program in programs:
         try:
-            os.stat(program)  # what is not there need not cost a process
-            with _marked(request.job_id):
-                return _launch(program, command, marked, streams, cgroup)
-        except ValueError as error:  # an environment that Python refuses to pass on
-            raise SpawnError(STEP_SPAWN, OSError(errno.EINVAL, str(error))) from error
+            return execute(program)
         except OSError as error:
+            if getattr(error, "step", ""):
+                raise  # it was not the program
             if error.errno == errno.EACCES:
                 failure = error
             elif error.errno not in _NOT_HERE:
-                raise SpawnError(STEP_SPAWN, error) from error
-    raise SpawnError(STEP_SPAWN, failure)
-
-
-def _candidates(program: bytes, path: bytes) -> Iterator[bytes]:
-    """Yields where a program may be, as execvp(3) looks for it: as it is if it has a slash, else along the PATH."""
-    if b"/" in program:
-        yield program
-    else:
-        yield from (os.path.join(folder or b".", program) for folder in path.split(b":"))
+                raise
+    raise failure
 
 
 @contextmanager
@@ -135,30 +168,38 @@ def _marked(job_id: str) -> Iterator[None]:
         resource.setrlimit(MARK_LIMIT, (soft, hard))
 
 
-def _launch(
-    program: bytes, command: list[bytes], environment: Mapping[bytes, bytes], streams: Streams, cgroup: str
-) -> int:
-    if cgroup:
-        return clone_into(cgroup, lambda: _become(program, command, environment, streams))
+class _Job(NamedTuple):
+    """What is to be executed, and with what."""
+
+    command: list[bytes]
+    environment: Mapping[bytes, bytes]
+    streams: Streams
+    inheritance: Inheritance
+
+    def become(self, programs: Iterable[bytes]) -> NoReturn:
+        """Does what `_launch` has posix_spawn do, and what that can't; in the child."""
+        os.setsid()
+        for number, stream in enumerate(self.streams):
+            os.dup2(stream, number)
+        for ignored in IGNORED_SIGNALS:
+            signal.signal(ignored, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        take_on(self.inheritance)
+        _first(programs, lambda program: os.execve(program, self.command, self.environment))  # noqa: S606 - no shell
+
+
+def _launch(program: bytes, job: _Job, cgroup: str) -> int:
+    os.stat(program)  # what is not there need not cost a process
+    if cgroup or job.inheritance.needs_child:
+        return clone_into(cgroup, lambda: job.become([program]))
     # vfork's speed, no Python between fork and exec, and the errno of a failed exec as an exception. A session of its
     # own also means no terminal, and no way for the group's members into another job's group.
     return os.posix_spawn(
         program,
-        command,
-        environment,
-        file_actions=[(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(streams)],
+        job.command,
+        job.environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, stream, number) for number, stream in enumerate(job.streams)],
         setsid=True,
         setsigmask=[],
-        setsigdef=_IGNORED_SIGNALS,
+        setsigdef=IGNORED_SIGNALS,
     )
-
-
-def _become(program: bytes, command: list[bytes], environment: Mapping[bytes, bytes], streams: Streams) -> NoReturn:
-    """Does what `_launch` has posix_spawn do; in the child."""
-    os.setsid()
-    for number, stream in enumerate(streams):
-        os.dup2(stream, number)
-    for ignored in _IGNORED_SIGNALS:
-        signal.signal(ignored, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    os.execve(program, command, environment)  # noqa: S606 - no shell is what is wanted

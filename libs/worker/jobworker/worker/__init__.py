@@ -9,6 +9,7 @@ from jobworker.worker.errors import (
     AmbiguousJobIdError,
     CgroupError,
     CommandTooLongError,
+    InheritanceError,
     InvalidArgumentError,
     InvalidCommandError,
     InvalidGracePeriodError,
@@ -39,16 +40,15 @@ from jobworker.worker.errors import (
     WorkerError,
 )
 from jobworker.worker.frames import Frame, LogData, LogEnd, LogGap
+from jobworker.worker.inheritance import Inheritance, JobUser
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
 from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.retention import KeepFinished
-from jobworker.worker.starts import Admit
 from jobworker.worker.store import JobStore, Page
 from jobworker.worker.worker import Worker
 
 __all__ = [
     "STREAMS",
-    "Admit",
     "AmbiguousJobIdError",
     "CgroupError",
     "Closed",
@@ -57,6 +57,8 @@ __all__ = [
     "Exited",
     "Frame",
     "Grew",
+    "Inheritance",
+    "InheritanceError",
     "InvalidArgumentError",
     "InvalidCommandError",
     "InvalidGracePeriodError",
@@ -75,6 +77,7 @@ __all__ = [
     "JobState",
     "JobStore",
     "JobStoreError",
+    "JobUser",
     "KeepFinished",
     "Lagged",
     "LogData",

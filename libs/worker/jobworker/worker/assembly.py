@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from jobworker.supervisor import failpoints
-from jobworker.supervisor.protocol import Configure
 from jobworker.supervisor.records import Records
 from jobworker.worker import state_dir
 from jobworker.worker.cleaner import Cleaner
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from jobworker.worker.bus import MessageBus
+    from jobworker.worker.inheritance import Inheritance
     from jobworker.worker.retention import KeepFinished
     from jobworker.worker.store import JobStore
 
@@ -39,6 +39,7 @@ class Settings:
 
     directory: Path | None
     environment: Mapping[str, str]
+    inheritance: Inheritance
     store: JobStore
     cgroup_root: str
     log_limit: int
@@ -91,8 +92,8 @@ async def assemble(settings: Settings, bus: MessageBus, stack: AsyncExitStack) -
     tasks = TaskGroup()
     starts = Starts(store, logs, tasks, supervision.ask)
     await starts.resume()
-    environment = dict(settings.environment)
-    await supervision.connect(starts, Configure(environment, os.getcwd(), settings.cgroup_root, settings.log_limit))
+    inheritance, environment = settings.inheritance, settings.environment
+    await supervision.connect(starts, inheritance.configure(environment, settings.cgroup_root, settings.log_limit))
     # Not before, so that what goes wrong till then is told as it is, and not as one of a group of errors.
     await stack.enter_async_context(tasks)
     tasks.create_task(supervision.serve(), name="jobworker: supervisor's events")

@@ -226,6 +226,13 @@ class CgroupError(WorkerError):
         )
 
 
+class InheritanceError(WorkerError):
+    """Jobs can't be given what they are to inherit: directory, user, privileges; the fault of whoever configured it."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; give another directory or user, or start the worker with the rights to")
+
+
 class SupervisorVersionError(WorkerError):
     """The supervisor that runs the jobs of a state directory is of another version; who upgrades has to act."""
 

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from jobworker.supervisor.protocol import STEP_LOG
+from jobworker.supervisor.protocol import STEP_DIRECTORY, STEP_LOG, STEP_PRIVILEGES, STEP_USER
 from jobworker.worker.errors import (
     CommandTooLongError,
     ProgramError,
@@ -45,6 +45,13 @@ _RESOURCES: dict[int, tuple[str, str]] = {
     errno.EDQUOT: ("disk quota", "free some of what the worker's user has stored"),
 }
 
+_STEPS = {
+    STEP_LOG: "can't create an output log: {}; check the state directory",
+    STEP_USER: "can't become the user that jobs run as: {}; start the worker with the rights to",
+    STEP_PRIVILEGES: "can't keep jobs from new privileges: {}",
+    STEP_DIRECTORY: "can't enter the directory that jobs work in: {}; make it anew, or give another",
+}
+
 
 def exhausted(error: int) -> ResourceExhaustedError | None:
     """Returns the error for an errno that says that the host or a limit has no more of something, else None."""
@@ -57,13 +64,13 @@ def refusal(command: Sequence[str], step: str, error: int) -> WorkerError:
 
     Args:
         command: The command that was asked for.
-        step: What failed, `STEP_LOG` or `STEP_SPAWN` of the supervisor's protocol.
+        step: What failed, `STEP_LOG` and so on of the supervisor's protocol.
         error: The errno.
     """
     if resource := exhausted(error):
         return resource
-    if step == STEP_LOG:
-        return SupervisorError(f"can't create an output log: {os.strerror(error)}; check the state directory")
+    if step in _STEPS:
+        return SupervisorError(_STEPS[step].format(os.strerror(error)))
     if error == errno.E2BIG:
         return CommandTooLongError(sum(len(word.encode("utf-8", "surrogateescape")) + 1 for word in command))
     if kind := _PROGRAM_ERRORS.get(error):

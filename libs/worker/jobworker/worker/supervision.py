@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, final
 from jobworker.supervisor import failpoints
 from jobworker.supervisor.protocol import Acknowledge, End, Ended, Exited, Refused, Started, Stop, Synced
 from jobworker.worker.burial import Burial
-from jobworker.worker.errors import CgroupError, JobNotFoundError, SupervisorError, WorkerClosedError, WorkerError
+from jobworker.worker.errors import (
+    CgroupError,
+    InheritanceError,
+    JobNotFoundError,
+    SupervisorError,
+    WorkerClosedError,
+    WorkerError,
+)
 from jobworker.worker.job import Lost
 from jobworker.worker.lifecycle import end_of
 
@@ -84,6 +91,7 @@ class Supervision:
         Raises:
             WorkerError: As `Supervisors.connect`.
             CgroupError: If the cgroup that was asked for can't be used; the fault of whoever configured it.
+            InheritanceError: If jobs can't be given what they are to inherit; the fault of whoever configured it.
         """
         self._starts = starts
         self._configuration = configuration
@@ -191,6 +199,8 @@ class Supervision:
                 wanted = self._configuration.cgroup_root
                 if event.problem and wanted not in {"auto", "off"}:
                     raise CgroupError(wanted, event.problem)
+                if event.unfit:
+                    raise InheritanceError(event.unfit)
                 return told
             if isinstance(event, Started):
                 told.add(event.job_id)

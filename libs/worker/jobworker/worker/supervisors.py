@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -69,7 +70,7 @@ class PrivateSupervisor:
                 process is killed; None for none.
         """
         self._environment = environment
-        self._scratch = [] if scratch is None else [f"scratch={scratch}"]
+        self._arguments = [_files(), *([] if scratch is None else [f"scratch={scratch}"])]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -80,7 +81,7 @@ class PrivateSupervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                arguments = [f"control={theirs.fileno()}", *self._scratch]
+                arguments = [f"control={theirs.fileno()}", *self._arguments]
                 self._process = _launch(arguments, [theirs.fileno()], self._environment)
             except BaseException:
                 ours.close()
@@ -111,6 +112,7 @@ class SharedSupervisor:
     def __init__(self, environment: Mapping[str, str], state: StateDirectory) -> None:
         self._environment = environment
         self._state = state
+        self._files = _files()
 
     def __repr__(self) -> str:
         return f"<SharedSupervisor {self._state.path}>"
@@ -157,7 +159,7 @@ class SharedSupervisor:
                 # Before there is anyone to accept it, so that the supervisor knows whom it serves first.
                 control = _connect(address)
             descriptors = [listener.fileno(), lock]
-            arguments = [f"listener={descriptors[0]}", f"lock={lock}", f"records={self._state.records}"]
+            arguments = [f"listener={descriptors[0]}", f"lock={lock}", f"records={self._state.records}", self._files]
             try:
                 launched = self._launch_logged(arguments, descriptors)
                 # It forks, so that it is nobody's child and no zombie of this process; what is started ends at once.
@@ -224,6 +226,14 @@ class _address:  # noqa: N801 - used as a function, as contextmanagers are
 
     def __exit__(self, *_: object) -> None:
         os.close(self._directory)
+
+
+def _files() -> str:
+    """Returns the argument that gives jobs this process's limit of open files as it is now.
+
+    It may be raised when the next supervisor is started, for this process's sake: more than 1,024 breaks select(2).
+    """
+    return f"files={resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
 
 
 def _read(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 
 from jobworker.worker import arguments
 from jobworker.worker.assembly import Settings, assemble, default_store
+from jobworker.worker.inheritance import Inheritance
 from jobworker.worker.operations import Operations
 from jobworker.worker.retention import KeepFinished
 
@@ -45,6 +46,7 @@ class Worker(Operations):
         *,
         state_dir: Path | str | None = None,
         environment: Mapping[str, str] | None = None,
+        inheritance: Inheritance | None = None,
         store: JobStore | None = None,
         keep_jobs: bool = False,
         cgroup_root: str = "auto",
@@ -56,6 +58,7 @@ class Worker(Operations):
         Args:
             state_dir: Where all is kept, made if it isn't there. None is a temporary directory, removed at the end.
             environment: That of the jobs; None is this process's.
+            inheritance: What else they are given; None is this process's directory, user and rights.
             store: Where jobs are kept; None is an SQLite file in the state directory, or without one this process's
                 memory. With a store that is not durable, jobs die with their worker.
             keep_jobs: Whether jobs go on when the context is left, for the next worker; an attribute, to be set anew.
@@ -68,6 +71,7 @@ class Worker(Operations):
         self._settings = Settings(
             directory=directory,
             environment=os.environ if environment is None else environment,
+            inheritance=inheritance or Inheritance(),
             store=store or default_store(directory),
             cgroup_root=cgroup_root,
             log_limit=arguments.check_limit(log_limit),
@@ -100,6 +104,7 @@ class Worker(Operations):
             StateDirectoryError: If the state directory can't be used, or is in use; the fault of whoever chose it.
             JobStoreError: If the job store can't be opened; the message says what is wrong with it.
             CgroupError: If the cgroup can't be used; the fault of whoever chose it.
+            InheritanceError: If jobs can't be given what they are to inherit; the fault of whoever configured it.
             SupervisorVersionError: If jobs of another version run there; who upgrades has to act.
             ResourceExhaustedError: If there are no processes, descriptors or inotify instances left; the host's fault.
             SupervisorError: If the supervisor does not start; the host's fault, or a bug of ours.

@@ -23,6 +23,7 @@ from jobworker.daemon.notify import notify
 from jobworker.daemon.signals import HangupSignals, StopSignals
 from jobworker.worker import (
     CgroupError,
+    InheritanceError,
     JobStoreError,
     MemoryJobStore,
     StateDirectoryError,
@@ -116,7 +117,6 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
             principals=loaded.principals,
             worker=worker,
             counters=counters,
-            limits=loaded.limits,
         ) as bound:
             _announce(bound)
             received = await signals.wait()
@@ -145,7 +145,7 @@ async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
     async with AsyncExitStack() as stack:
         try:
             worker = await stack.enter_async_context(made)
-        except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError) as error:
+        except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError, InheritanceError) as error:
             raise ConfigurationError(str(error)) from error
         _logger.info("cgroups", extra={"fields": {"root": worker.cgroup_root or "none"}})
         if jobs.store is not StoreKind.MEMORY:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
@@ -92,9 +91,10 @@ RULES: Mapping[type[Exception], Rule] = MappingProxyType(
         worker.ResourceExhaustedError: Rule(code_pb2.RESOURCE_EXHAUSTED, "RESOURCE_EXHAUSTED", metadata=("resource",)),
         worker.WorkerClosedError: Rule(code_pb2.UNAVAILABLE, "SERVER_STOPPING", message="the server is going away"),
         worker.StateDirectoryError: _STATE_DIRECTORY,
-        # It, a supervisor's version and a cgroup keep a daemon from starting, so that no client meets them.
+        # It, a supervisor's version, a cgroup and what jobs inherit keep a daemon from starting: no client meets them.
         worker.StateDirectoryInUseError: _STATE_DIRECTORY,
         worker.CgroupError: UNFORESEEN,
+        worker.InheritanceError: UNFORESEEN,
         worker.JobStoreError: Rule(
             code_pb2.INTERNAL, "JOB_STORE_UNUSABLE", message="the daemon can't use its job store; its log says more"
         ),
@@ -106,10 +106,6 @@ RULES: Mapping[type[Exception], Rule] = MappingProxyType(
         errors.UnknownMethodError: Rule(code_pb2.UNIMPLEMENTED, "UNKNOWN_METHOD"),
         errors.UnknownServiceError: Rule(code_pb2.NOT_FOUND, "SERVICE_NOT_FOUND"),
         errors.MalformedRequestError: _MALFORMED,
-        errors.LimitReachedError: Rule(
-            code_pb2.RESOURCE_EXHAUSTED, "LIMIT_REACHED", metadata=("limit", "maximum", "principal")
-        ),
-        errors.RequestTooSlowError: Rule(code_pb2.DEADLINE_EXCEEDED, "REQUEST_TOO_SLOW"),
         errors.ServerStoppingError: Rule(code_pb2.UNAVAILABLE, "SERVER_STOPPING", metadata=("offset",)),
         # What grpc raises through a handler that reads a stream of requests.
         DecodeError: _MALFORMED,
@@ -152,18 +148,9 @@ def _details(rule: Rule, error: Exception, message: str, job_id: str) -> Iterato
         )
         yield error_details_pb2.PreconditionFailure(violations=[unmet])
     if rule.code in (code_pb2.UNAVAILABLE, code_pb2.RESOURCE_EXHAUSTED):
-        yield _retry_info(getattr(error, "retry_seconds", _RETRY_SECONDS))
-    if isinstance(error, errors.LimitReachedError):
-        subject = f"principal:{_cut(error.principal)}" if error.principal else "daemon"
-        reached = error_details_pb2.QuotaFailure.Violation(subject=subject, description=message)
-        yield error_details_pb2.QuotaFailure(violations=[reached])
-
-
-def _retry_info(seconds: float) -> error_details_pb2.RetryInfo:
-    info = error_details_pb2.RetryInfo()
-    # Rounded up, so that who comes back then does not come too early.
-    info.retry_delay.FromMilliseconds(math.ceil(seconds * 1000))
-    return info
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = _RETRY_SECONDS
+        yield retry
 
 
 def _packed(detail: Message) -> any_pb2.Any:
