@@ -25,7 +25,7 @@ PARTS = {
 }
 LIBRARY = ["jobworker.supervisor", "jobworker.worker"]
 # Decisions: they do no I/O, so that their tests need none.
-PURE = ["job.py", "errors.py", "arguments.py", "refusals.py"]
+PURE = ["job.py", "errors.py", "arguments.py", "page_tokens.py", "refusals.py"]
 PURE_OF_OS = {"PathLike", "fspath", "strerror"}
 SIGNALLING = {"os.kill", "os.killpg", "signal.pidfd_send_signal", "signal.pthread_kill", "send_signal", "terminate"}
 # Where a process is killed: of a supervisor's own jobs, of a dead supervisor's, and of a cgroup, which both ask for.

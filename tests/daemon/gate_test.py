@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -16,6 +17,8 @@ from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import PermissionTableError
 from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
+from jobworker.daemon.limiter import Limiter
+from jobworker.daemon.limits import CallLimits
 from jobworker.daemon.methods import Methods, body_of
 from jobworker.daemon.permissions import LEAST_ROLE
 from jobworker.daemon.principals import Principal, PrincipalTable, Role
@@ -54,6 +57,9 @@ class _Context:
     def time_remaining(self) -> float | None:
         return None
 
+    async def read(self) -> object:
+        return b"x"
+
     async def write(self, message: object) -> None:
         self.sent.append(message)
 
@@ -70,7 +76,7 @@ def _methods(**behaviours: Handler) -> Methods:
 
     methods = Methods()
     # Brings the descriptors of all services with it.
-    servicer = JobWorkerService(cast("Worker", None))
+    servicer = JobWorkerService(cast("Worker", None), _limiter())
     add_JobWorkerServiceServicer_to_server(servicer, cast("aio.Server", methods))
     add_HealthServicer_to_server(HealthService(()), methods)
     add_reflection((), methods)
@@ -81,16 +87,22 @@ def _methods(**behaviours: Handler) -> Methods:
     return methods
 
 
+def _limiter(**limits: float) -> Limiter:
+    made: Any = CallLimits
+    return Limiter(made(**limits), Counters(), time.monotonic)
+
+
 async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
     # Without a certificate the fingerprint is empty; here that has a role.
     gate = Gate(
         _methods(**behaviours),
         PrincipalTable.of([Principal("all", Role.FULL, (_NO_CERTIFICATE,))]),
         counters or Counters(),
+        _limiter(),
     )
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
-    behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).unary_unary
-    return await behaviour(b"", context)
+    behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).stream_unary
+    return await behaviour(iter(()), context)
 
 
 async def test_good_call() -> None:
@@ -159,7 +171,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, PrincipalTable.of([]), Counters())
+        Gate(methods, PrincipalTable.of([]), Counters(), _limiter())
 
 
 def test_descriptors_count_too() -> None:
@@ -190,7 +202,7 @@ async def test_all_arities() -> None:
         handler = made(behaviour, bytes.decode, str.encode)
         context: Any = _Context()
         # A stream of requests comes as an iterator, which grpc itself fills.
-        answer = await body_of(handler)("stream" if handler.request_streaming else b"x", context)
+        answer = await body_of(handler, _limiter())("stream", context)
         assert (answer or context.sent) == expected
 
 
@@ -211,5 +223,5 @@ async def test_stream_is_closed_with_its_call() -> None:
     CURRENT.set(Call("/x/Y"))
     handler: Any = grpc.unary_stream_rpc_method_handler(cast("Any", often))
     with pytest.raises(aio.InternalError):
-        await body_of(handler)(b"", cast("Any", Gone()))
+        await body_of(handler, _limiter())("stream", cast("Any", Gone()))
     assert closed

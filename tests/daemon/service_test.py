@@ -27,6 +27,7 @@ from jobworker.worker import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from jobworker.daemon.limiter import Limiter
     from jobworker.worker import Worker
 
 _AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -60,7 +61,7 @@ async def _read(worker: _Frames, request: pb.ReadLogsRequest | None = None) -> l
     CURRENT.set(Call("/jobworker.v1.JobWorkerService/ReadLogs"))
     asked = pb.ReadLogsRequest(job_id=_JOB.id[:8], stream=pb.LOG_STREAM_STDERR)
     asked.MergeFrom(request or pb.ReadLogsRequest())
-    service = JobWorkerService(cast("Worker", worker))
+    service = JobWorkerService(cast("Worker", worker), cast("Limiter", None))
     return [frame async for frame in service.ReadLogs(asked, None)]
 
 

@@ -122,6 +122,23 @@ def test_what_passes_can_be_retried(error: Exception) -> None:
     assert _detail(status.status_of(error), error_details_pb2.RetryInfo).retry_delay.seconds > 0
 
 
+def test_limits_are_named() -> None:
+    """A refusal at a limit says which, how large it is, whose, and when to try again, to the millisecond."""
+    told = status.status_of(errors.LimitReachedError("followers", 7, "7 are open"))
+    assert (told.code, told.message) == (code_pb2.RESOURCE_EXHAUSTED, "the limit followers is 7: 7 are open")
+    info = _detail(told, error_details_pb2.ErrorInfo)
+    assert (info.reason, dict(info.metadata)) == ("LIMIT_REACHED", {"limit": "followers", "maximum": "7"})
+    assert _detail(told, error_details_pb2.QuotaFailure).violations[0].subject == "daemon"
+    told = status.status_of(errors.LimitReachedError("start_rate", 0.5, "x", retry_seconds=1.2341, principal="ci"))
+    assert dict(_detail(told, error_details_pb2.ErrorInfo).metadata) == {
+        "limit": "start_rate",
+        "maximum": "0.5",
+        "principal": "ci",
+    }
+    assert _detail(told, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1235
+    assert _detail(told, error_details_pb2.QuotaFailure).violations[0].subject == "principal:ci"
+
+
 @pytest.mark.parametrize(
     "error",
     [ValueError("secret"), worker.WorkerError("secret"), worker.StateDirectoryError("/secret", "full"),

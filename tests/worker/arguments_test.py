@@ -17,7 +17,6 @@ from jobworker.worker import (
     InvalidLimitError,
     InvalidOffsetError,
     InvalidPageSizeError,
-    InvalidPageTokenError,
     InvalidRequestIdError,
     InvalidStreamError,
     InvalidTailLinesError,
@@ -35,8 +34,6 @@ from jobworker.worker.arguments import (
     check_request_id,
     check_stream,
     check_tail_lines,
-    decode_page_token,
-    encode_page_token,
 )
 
 if TYPE_CHECKING:
@@ -149,36 +146,6 @@ def test_any_text_is_a_request_id_or_refused(text: str) -> None:
     assert checked == str(uuid.UUID(text))
 
 
-@given(st.integers(1, 10**18 - 1))
-def test_a_page_token_stands_for_its_position(position: int) -> None:
-    """What a list call gives out, the next one understands."""
-    assert decode_page_token(encode_page_token(position)) == position
-
-
-def test_an_empty_page_token_is_the_beginning() -> None:
-    """The last page's token and the first call's are the same: none."""
-    assert encode_page_token(None) == ""
-    assert decode_page_token("") is None
-
-
-@given(st.one_of(st.text(min_size=1), st.text("cDEzNQ=-_+/\n ", min_size=1)))
-@example("cDF=")
-@example("cDE")
-@example("cDE=\n")
-@example(" cDE=")
-@example("cDAx")
-@example("cA==")
-@example("=")
-@example("é")
-def test_any_text_is_a_page_token_or_refused(text: str) -> None:
-    """Only what was given out is understood, to the letter; the rest fails with its own error."""
-    try:
-        position = decode_page_token(text)
-    except InvalidPageTokenError:
-        return
-    assert encode_page_token(position) == text
-
-
 @pytest.mark.parametrize(
     ("asked", "given_out"),
     [(0, DEFAULT_PAGE_SIZE), (1, 1), (MAX_PAGE_SIZE, MAX_PAGE_SIZE), (MAX_PAGE_SIZE + 1, MAX_PAGE_SIZE)],
@@ -254,7 +221,6 @@ def test_only_stdout_and_stderr_are_streams(stream: str) -> None:
         InvalidLimitError,
         InvalidOffsetError,
         InvalidPageSizeError,
-        InvalidPageTokenError,
         InvalidRequestIdError,
         InvalidStreamError,
         InvalidTailLinesError,

@@ -75,7 +75,9 @@ async def test_a_store_that_is_opened_again_has_it_all(path: Path) -> None:
         await store.replace(ended(one, 9))
         await store.reserve(taken)
         first, before = await store.page(2, None)
+        secret = store.secret()
     async with SqliteJobStore(path) as store:
+        assert store.secret() == secret
         assert (*first, *(await store.page(9, before))[0]) == (*running, ended(one, 9), *over[::-1])
         assert await store.running() == tuple(running[::-1])
         assert await store.find_request("a", "r") == ended(one, 9)

@@ -397,6 +397,13 @@ async def test_all_is_saved(store: JobStore) -> None:
     assert store.unsaved() == frozenset()
 
 
+async def test_each_store_has_a_secret_of_its_own(store: JobStore) -> None:
+    """Enough of it that nobody guesses it, and always the same."""
+    async with MemoryJobStore() as other:
+        assert store.secret() == store.secret() != other.secret()
+    assert len(store.secret()) == 32
+
+
 def test_a_store_says_whether_it_lasts(tmp_path: Path) -> None:
     """What can be promised of a worker's jobs rests on it."""
     stores: list[JobStore] = [MemoryJobStore(), SqliteJobStore(tmp_path / "jobs.sqlite")]

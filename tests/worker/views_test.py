@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobworker.worker import AmbiguousJobIdError, Job, JobNotFoundError, Worker
+from jobworker.worker import AmbiguousJobIdError, InvalidPageTokenError, Job, JobNotFoundError, Worker
 from worker_support import read_all, sh
 
 if TYPE_CHECKING:
@@ -91,6 +91,19 @@ async def test_a_list_has_the_own_jobs_alone(worker: Worker) -> None:
             if not token:
                 break
         assert listed == own
+
+
+async def test_a_page_token_is_its_views(worker: Worker) -> None:
+    """Who has another's gets no page with it, neither of the other's jobs nor of its own."""
+    for principal in ("ci", "people") * 3:
+        await finished(worker, principal)
+    views = ("ci", "people", None)
+    tokens = {view: (await worker.list(page_size=1, visible_to=view)).next_page_token for view in views}
+    for view in views:
+        for other in {*views} - {view}:
+            with pytest.raises(InvalidPageTokenError):
+                await worker.list(page_token=tokens[other], visible_to=view)
+        assert len((await worker.list(page_token=tokens[view], visible_to=view)).jobs) == (5 if view is None else 2)
 
 
 async def test_a_job_is_its_owners_unless_told_otherwise(worker: Worker) -> None:

@@ -50,6 +50,7 @@ class FaultyStore:
         self.delete = self._kept.delete
         self.surplus = self._kept.surplus
         self.page = self._kept.page
+        self.secret = self._kept.secret
         self.oldest_end = self._kept.oldest_end
         self.unsaved = self._kept.unsaved
         self.free = asyncio.Event()

@@ -44,11 +44,13 @@ from jobworker.worker.inheritance import Inheritance, JobUser
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
 from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.retention import KeepFinished
+from jobworker.worker.starts import Admit
 from jobworker.worker.store import JobStore, Page
 from jobworker.worker.worker import Worker
 
 __all__ = [
     "STREAMS",
+    "Admit",
     "AmbiguousJobIdError",
     "CgroupError",
     "Closed",

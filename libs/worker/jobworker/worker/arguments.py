@@ -1,9 +1,7 @@
-"""Checks what callers hand in: commands, ids, numbers, page sizes and tokens; no I/O and no event loop."""
+"""Checks what callers hand in: commands, ids, numbers and page sizes; no I/O and no event loop."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import re
 import uuid
@@ -16,7 +14,6 @@ from jobworker.worker.errors import (
     InvalidLimitError,
     InvalidOffsetError,
     InvalidPageSizeError,
-    InvalidPageTokenError,
     InvalidRequestIdError,
     InvalidStreamError,
     InvalidTailLinesError,
@@ -33,8 +30,6 @@ MAX_PAGE_SIZE = 1000
 
 _ID_CHARACTERS = re.compile(r"[0-9a-f-]{1,36}")
 _UUID_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# The first byte says what the token is, so that a later format can tell the old one.
-_PAGE_TOKEN = re.compile(rb"p([1-9][0-9]{0,17})")
 
 
 def check_command(command: Sequence[str]) -> tuple[str, ...]:
@@ -165,26 +160,3 @@ def check_page_size(page_size: int) -> int:
     if page_size < 0:
         raise InvalidPageSizeError(page_size)
     return min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-
-
-def encode_page_token(position: int | None) -> str:
-    """Returns the token for the jobs before a position of the job store; empty for None."""
-    return "" if position is None else base64.urlsafe_b64encode(b"p%d" % position).decode()
-
-
-def decode_page_token(token: str) -> int | None:
-    """Returns the position that a token stands for; None for an empty token.
-
-    Raises:
-        InvalidPageTokenError: If `encode_page_token` never gave it out; the caller's fault.
-    """
-    if not token:
-        return None
-    try:
-        match = _PAGE_TOKEN.fullmatch(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        match = None
-    # Base64 takes several spellings of the same bytes; only one was given out.
-    if match is None or encode_page_token(int(match[1])) != token:
-        raise InvalidPageTokenError
-    return int(match[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import secrets
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, final
@@ -74,6 +75,7 @@ class MemoryJobStore:
     _ended: list[tuple[datetime, int]] = field(default_factory=list)
     _reserved: Reservations = field(default_factory=Reservations)
     _last: int = 0
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def __repr__(self) -> str:
         return f"<MemoryJobStore jobs={len(self._jobs)} running={len(self._running)}>"
@@ -162,6 +164,10 @@ class MemoryJobStore:
     async def oldest_end(self) -> datetime | None:
         """See `JobStore.oldest_end`."""
         return self._ended[0][0] if self._ended else None
+
+    def secret(self) -> bytes:
+        """See `JobStore.secret`."""
+        return self._secret
 
     def unsaved(self) -> frozenset[str]:
         """See `JobStore.unsaved`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from jobworker.worker import arguments
 from jobworker.worker.bus import MessageBus, StateChanged, output_channel
 from jobworker.worker.errors import JobRunningError, WorkerClosedError
-from jobworker.worker.store import Page
+from jobworker.worker.page_tokens import PageTokens
+from jobworker.worker.store import Page, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from jobworker.worker.bus import Subscription
     from jobworker.worker.frames import Frame
     from jobworker.worker.job import Job, StreamName
+    from jobworker.worker.starts import Admit
 
 
 class Operations:
@@ -33,7 +36,13 @@ class Operations:
         self._opened: Parts | None = None
 
     async def start(
-        self, command: Sequence[str], *, owner: str = "", principal: str | None = None, request_id: str | None = None
+        self,
+        command: Sequence[str],
+        *,
+        owner: str = "",
+        principal: str | None = None,
+        request_id: str | None = None,
+        admit: Admit | None = None,
     ) -> Job:
         """Starts a job.
 
@@ -44,6 +53,7 @@ class Operations:
             request_id: A UUID of the caller's choice: the same principal's same one always gives the same job, however
                 often and however concurrently it is asked for, for as long as that job is kept. None or "" for a new
                 job in any case.
+            admit: Asked if this is a new job, right before it begins; see `Admit`. None lets each one in.
 
         Returns:
             The job, which runs. It goes on whatever happens to the caller.
@@ -62,7 +72,8 @@ class Operations:
         parts = self._parts
         words, request = arguments.check_command(command), arguments.check_request_id(request_id)
         whose = owner if principal is None else principal
-        return parts.lifecycle.measured(await parts.starts.start(words, owner, whose, request))
+        wanted = Reservation(str(uuid.uuid4()), words, owner, whose, request)
+        return parts.lifecycle.measured(await parts.starts.start(wanted, admit))
 
     async def stop(self, job_id: str, *, grace_period: float = 0.0, visible_to: str | None = None) -> Job:
         """Ends a job and returns it once its processes are gone; a finished job is returned as it is.
@@ -104,7 +115,7 @@ class Operations:
 
         Args:
             page_size: How many jobs at most; 0 is `DEFAULT_PAGE_SIZE`, and more than `MAX_PAGE_SIZE` is that many.
-            page_token: The page before's `next_page_token`; empty begins with the newest job.
+            page_token: The page before's `next_page_token`, of the same view; empty begins with the newest job.
             visible_to: Whose jobs there are; None is everyone's.
 
         Raises:
@@ -112,9 +123,10 @@ class Operations:
             WorkerClosedError: If the worker is closed; the caller's fault.
         """
         parts, size = self._parts, arguments.check_page_size(page_size)
-        first = arguments.decode_page_token(page_token)
+        tokens = PageTokens(parts.store.secret())
+        first = tokens.decode(page_token, visible_to)
         jobs, before = await parts.store.page(size, first, visible_to=visible_to)
-        return Page(tuple(map(parts.lifecycle.measured, jobs)), arguments.encode_page_token(before))
+        return Page(tuple(map(parts.lifecycle.measured, jobs)), tokens.encode(before, visible_to))
 
     async def wait(self, job_id: str, *, visible_to: str | None = None) -> Job:
         """Returns a job once it has finished and its processes are gone.

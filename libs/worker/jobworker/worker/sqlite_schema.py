@@ -50,6 +50,7 @@ MIGRATIONS = (
     );
     """,
     # Whose jobs they are, whichever certificate started them. An index of principals has the positions too, in order.
+    # And what page tokens are sealed with.
     """
     ALTER TABLE jobs ADD COLUMN principal TEXT NOT NULL DEFAULT '';
     UPDATE jobs SET principal = owner;
@@ -59,6 +60,7 @@ MIGRATIONS = (
     CREATE INDEX jobs_by_principal_and_id ON jobs (principal, id);
     ALTER TABLE reservations ADD COLUMN principal TEXT NOT NULL DEFAULT '';
     UPDATE reservations SET principal = owner;
+    CREATE TABLE secrets (value BLOB NOT NULL);
     """,
 )
 """The scripts that bring a file to schema version 1, 2 and so on (PRAGMA user_version), each from the one before.

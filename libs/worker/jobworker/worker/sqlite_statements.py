@@ -1,6 +1,6 @@
 """What the SQLite job store says in SQL; values always go in by question marks."""
 
-# ruff: noqa: S608 - what is put together here are the names of our own columns
+# ruff: noqa: S105, S608 - statements are no passwords, and what is put together here are names of our own columns
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ ENDED_BEFORE = f"SELECT {_JOB} FROM jobs WHERE end_time < ? ORDER BY end_time, p
 ENDED_FIRST = f"SELECT {_JOB} FROM jobs WHERE end_time IS NOT NULL ORDER BY end_time, position LIMIT ?"
 OLDEST_END = "SELECT min(end_time) FROM jobs WHERE end_time IS NOT NULL"
 COUNT = "SELECT count(*) FROM jobs"
+# Bytes, whatever somebody has put there.
+SECRET = "SELECT CAST(value AS BLOB) FROM secrets LIMIT 1"
+KEEP_SECRET = "INSERT INTO secrets (value) VALUES (?)"
 RESERVATIONS = f"SELECT {_RESERVATION} FROM reservations ORDER BY position"
 ADD = f"INSERT INTO jobs ({_JOB}) VALUES ({', '.join('?' * len(JOB_COLUMNS))})"
 REPLACE = f"UPDATE jobs SET {', '.join(f'{column} = ?' for column in JOB_COLUMNS)} WHERE id = ?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar, final
@@ -72,6 +73,7 @@ class SqliteJobStore:
         self._path = Path(path)
         self._database = Database(self._path, migrations)
         self._count = 0
+        self._secret = b""
         self._reserved = Reservations()
         self._backlog = Backlog(self._database)
         # The jobs that run, oldest first: right, whatever their rows say.
@@ -210,6 +212,10 @@ class SqliteJobStore:
         ends = [] if oldest is None else [to_time(oldest)]
         return min((*ends, *map(_end_time, self._ended_unsaved())), default=None)
 
+    def secret(self) -> bytes:
+        """See `JobStore.secret`."""
+        return self._secret
+
     def unsaved(self) -> frozenset[str]:
         """See `JobStore.unsaved`."""
         return frozenset(self._backlog.jobs)
@@ -221,6 +227,9 @@ class SqliteJobStore:
             self._reserved.take(self._decoded(reservation_of, row))
         self._running = {row[0]: self._decoded(job_of, row) for row in self._database.read(sql.RUNNING)}
         ((self._count,),) = self._database.read(sql.COUNT)
+        if not self._database.read(sql.SECRET):
+            self._database.write((sql.KEEP_SECRET, (secrets.token_bytes(32),)))
+        ((self._secret,),) = self._database.read(sql.SECRET)
 
     def _known(self, job_id: str) -> Job | None:
         return self._running.get(job_id) or self._backlog.jobs.get(job_id)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 from jobworker.supervisor import failpoints
 from jobworker.supervisor.protocol import Start
 from jobworker.worker.errors import RequestIdReusedError, WorkerClosedError, WorkerError
 from jobworker.worker.job import Job
 from jobworker.worker.refusals import refusal
-from jobworker.worker.store import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from jobworker.supervisor.protocol import Refused, Request, Started
     from jobworker.worker.output import OutputLogs
-    from jobworker.worker.store import JobStore
+    from jobworker.worker.store import JobStore, Reservation
+
+Admit: TypeAlias = "Callable[[Collection[str]], None]"
+"""Is given the principal of each job that runs or is being started, one entry a job; raises to refuse a new one."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -110,37 +111,57 @@ class Starts:
         for reservation in await self._store.reservations():
             self._add(_Pending(reservation, is_old=True, asked=True))
 
-    async def start(self, command: tuple[str, ...], owner: str, principal: str, request_id: str | None) -> Job:
+    async def start(self, wanted: Reservation, admit: Admit | None = None) -> Job:
         """Starts a job, or finds the one that the same principal's same request id has started already.
 
         A caller that is cancelled meanwhile leaves the start to go on: a start is never half done.
+
+        Args:
+            wanted: The job, with an id that it gets if it is a new one.
+            admit: What may refuse a new one; it raises whatever the caller is to be told.
 
         Raises:
             RequestIdReusedError: If the request id came before with another command; the caller's fault.
             WorkerError: If the job could not be started; see `refusal`.
         """
-        if request_id is None:
-            pending = self._begin(command, owner, principal, None)
-        else:
-            # Held while it is decided which start the request is, never while the supervisor works.
-            async with self._deciding:
-                pending_one = self._requests.get((principal, request_id))
-                found = pending_one or await self._store.find_request(principal, request_id)
-                known = found.reservation.command if isinstance(found, _Pending) else found and found.command
-                if known is not None and known != command:
-                    raise RequestIdReusedError(request_id)
-                if isinstance(found, Job):
-                    return found
-                pending = found or self._begin(command, owner, principal, request_id)
+        # Held while it is decided which start the request is, and whether there is room for another; never while the
+        # supervisor works.
+        async with self._deciding:
+            found = await self._find(wanted)
+            if isinstance(found, Job):
+                return found
+            pending = found or await self._begin(wanted, admit)
         return await (pending.wait() if pending.start_time is None else self._keep(pending, pending.start_time))
 
-    def _begin(self, command: tuple[str, ...], owner: str, principal: str, request_id: str | None) -> _Pending:
+    async def _find(self, wanted: Reservation) -> _Pending | Job | None:
+        if wanted.request_id is None:
+            return None
+        pending = self._requests.get((wanted.principal, wanted.request_id))
+        found = pending or await self._store.find_request(wanted.principal, wanted.request_id)
+        known = found.reservation.command if isinstance(found, _Pending) else found and found.command
+        if known is not None and known != wanted.command:
+            raise RequestIdReusedError(wanted.request_id)
+        return found
+
+    async def _begin(self, wanted: Reservation, admit: Admit | None) -> _Pending:
+        if admit:
+            admit(await self._under_way())
         if self._failure is not None:
             raise self._failure
-        pending = _Pending(Reservation(str(uuid.uuid4()), command, owner, principal, request_id))
+        pending = _Pending(wanted)
         self._add(pending)
         self._tasks.create_task(self._request(pending), name=f"jobworker: start {pending.reservation.job_id}")
         return pending
+
+    async def _under_way(self) -> tuple[str, ...]:
+        """Returns the principal of each job that runs or is being started: from what there is, so it can't drift."""
+        # Before and after, since a job may pass from the one to the other meanwhile.
+        starting = self._starting()
+        running = {job.id: job.principal for job in await self._store.running()}
+        return tuple((starting | running | self._starting()).values())
+
+    def _starting(self) -> dict[str, str]:
+        return {job_id: pending.reservation.principal for job_id, pending in self._pending.items()}
 
     async def _request(self, pending: _Pending) -> None:
         """Reserves a start, so that it is never made twice, and asks the supervisor for it."""

@@ -157,6 +157,9 @@ class JobStore(Protocol):
     async def oldest_end(self) -> datetime | None:
         """Returns when the longest finished job ended, or None if no job has."""
 
+    def secret(self) -> bytes:
+        """Returns random bytes that the store alone knows, to seal positions with; a durable one keeps them."""
+
     def unsaved(self) -> frozenset[str]:
         """Returns the ids of the jobs that a durable store could not yet write as they are now.
 

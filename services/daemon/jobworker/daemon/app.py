@@ -117,6 +117,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
             principals=loaded.principals,
             worker=worker,
             counters=counters,
+            limits=loaded.limits,
         ) as bound:
             _announce(bound)
             received = await signals.wait()

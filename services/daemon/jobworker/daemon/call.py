@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from jobworker.daemon.errors import AccessDeniedError
 from jobworker.daemon.peer import NOBODY
 
 if TYPE_CHECKING:
@@ -33,3 +34,15 @@ class Call:
 
 CURRENT: ContextVar[Call] = ContextVar("CURRENT")
 """The call that the running task serves; the gate sets it."""
+
+
+def admitted() -> Caller:
+    """Returns who makes the call that the running task serves.
+
+    Raises:
+        AccessDeniedError: If the gate has let nobody in; a bug of ours.
+    """
+    caller = CURRENT.get().caller
+    if caller is None:
+        raise AccessDeniedError
+    return caller

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.job_options import JobOptions
+    from jobworker.daemon.limits import Limits
     from jobworker.daemon.options import Options
     from jobworker.daemon.principals import PrincipalTable
 
@@ -31,12 +32,14 @@ class Configuration:
         identity: What the daemon proves itself with.
         principals: Who may call what.
         jobs: How jobs are run and kept.
+        limits: What clients may have at most.
     """
 
     endpoints: tuple[Endpoint, ...]
     identity: ServerIdentity
     principals: PrincipalTable
     jobs: JobOptions
+    limits: Limits
 
 
 def load(options: Options) -> Configuration:
@@ -50,6 +53,7 @@ def load(options: Options) -> Configuration:
         identity=load_identity(options.cert, options.key, options.ca),
         principals=_load_principals(options.roles),
         jobs=options.jobs,
+        limits=options.limits,
     )
     if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
         devcerts.refuse_published(configuration.identity.fingerprints, configuration.principals.by_fingerprint.keys())

@@ -85,6 +85,33 @@ class MalformedRequestError(CallError):
         super().__init__("the request is not a message of the type that the method takes")
 
 
+class LimitReachedError(CallError):
+    """The call asks for more than the daemon's limits allow; the caller's fault, or that of the operator who set them.
+
+    Attributes:
+        limit: The limit's name, a field of `CallLimits`.
+        maximum: What it is set to, as text.
+        principal: Whose limit it is; None for what all share, and for the size of one request.
+        retry_seconds: After how many seconds it makes sense to try again.
+    """
+
+    def __init__(
+        self, limit: str, maximum: float, problem: str, *, retry_seconds: float = 1.0, principal: str | None = None
+    ) -> None:
+        self.limit = limit
+        self.maximum = str(maximum) if isinstance(maximum, int) else f"{maximum:g}"
+        super().__init__(f"the limit {limit} is {self.maximum}: {problem}")
+        self.principal = principal
+        self.retry_seconds = retry_seconds
+
+
+class RequestTooSlowError(CallError):
+    """The request did not arrive in time; the caller's fault, or the network's."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request did not arrive within {seconds:g} s; send it at once")
+
+
 class ServerStoppingError(CallError):
     """The daemon is going away and ended a stream.
 

@@ -17,7 +17,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from jobworker.daemon import tls
-from jobworker.daemon.call import CURRENT, Call
+from jobworker.daemon.call import CURRENT, Call, admitted
 from jobworker.daemon.errors import ConnectionTooWeakError, UnknownMethodError
 from jobworker.daemon.methods import body_of, handler_like
 from jobworker.daemon.peer import peer_of
@@ -26,6 +26,7 @@ from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
     from jobworker.daemon.counters import Counters
+    from jobworker.daemon.limiter import Limiter
     from jobworker.daemon.methods import Body, Context, Handler, Methods
     from jobworker.daemon.principals import PrincipalTable
 
@@ -40,13 +41,14 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters) -> None:
+    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters, limiter: Limiter) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
             principals: Who may call.
             counters: What counts the calls, by their codes.
+            limiter: What bounds their requests, and how many may stream.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
@@ -54,6 +56,7 @@ class Gate(grpc.GenericRpcHandler):
         check_complete(methods.names())
         self._principals = principals
         self._counters = counters
+        self._limiter = limiter
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -65,12 +68,21 @@ class Gate(grpc.GenericRpcHandler):
         return self._handlers.get(method) or self._guarded(method, _NO_SUCH_METHOD)
 
     def _guarded(self, method: str, handler: Handler) -> Handler:
-        body = body_of(handler)
+        body = body_of(handler, self._limiter)
+        if handler.response_streaming:
+            body = self._counted(body)
 
         async def serve(request: object, context: Context) -> object:
             return await self._serve(method, body, request, context)
 
         return handler_like(handler, serve)
+
+    def _counted(self, body: Body) -> Body:
+        async def stream(request: object, context: Context) -> object:
+            with self._limiter.following(admitted().principal):
+                return await body(request, context)
+
+        return stream
 
     async def _serve(self, method: str, body: Body, request: object, context: Context) -> object:
         started = time.perf_counter()

@@ -9,11 +9,14 @@ import grpc
 from google.protobuf import descriptor_pool
 
 from jobworker.daemon.call import CURRENT
+from jobworker.daemon.receiving import receive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from grpc import aio
+
+    from jobworker.daemon.limiter import Limiter
 
     # What a message is depends on the method.
     Context: TypeAlias = aio.ServicerContext[Any, Any]
@@ -52,22 +55,30 @@ def _described(service: str) -> Iterator[str]:
         yield f"/{service}/{method.name}"
 
 
-def body_of(handler: Handler) -> Body:
+def body_of(handler: Handler, limiter: Limiter) -> Body:
     """Returns what runs a handler, from the request's bytes to the response's, whatever the handler's arity.
 
-    The gate is to see every error, those of parsing and serializing too, so grpc itself is given neither to do.
+    The gate is to see every error, those of parsing and serializing too, so grpc itself is given neither to do. Nor is
+    it to receive a request before the gate has let its caller in: a body does, and so everyone else's costs nothing.
+
+    Args:
+        handler: The method's own.
+        limiter: What bounds its requests.
     """
     # grpc's types speak of its synchronous server alone.
     behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    read = _unchanged if handler.request_streaming else _parser(handler)
+    parse = _parser(handler)
     write = _writer(handler)
 
-    async def answer_once(request: object, context: Context) -> object:
-        return write(await behaviour(read(request), context))
+    async def read(requests: object, context: Context) -> object:
+        return requests if handler.request_streaming else parse(await receive(context, limiter))
 
-    async def answer_often(request: object, context: Context) -> None:
+    async def answer_once(requests: object, context: Context) -> object:
+        return write(await behaviour(await read(requests, context), context))
+
+    async def answer_often(requests: object, context: Context) -> None:
         # A client that is gone ends the loop; the generator's own clean-up must not wait for the garbage collector.
-        async with aclosing(behaviour(read(request), context)) as messages:
+        async with aclosing(behaviour(await read(requests, context), context)) as messages:
             async for message in messages:
                 await context.write(write(message))
 
@@ -75,17 +86,14 @@ def body_of(handler: Handler) -> Body:
 
 
 def handler_like(handler: Handler, body: Body) -> Handler:
-    """Returns a handler of the same arity that gives `body` the request's bytes and takes the response's."""
+    """Returns a handler that grpc can serve in place of another, with `body`, which takes and gives bytes.
+
+    To grpc every method is one with a stream of requests, which on the wire is the same: of others it would first
+    receive the request, for as long as that takes, and only then ask who calls.
+    """
     behaviour: Any = body
-    match handler.request_streaming, handler.response_streaming:
-        case False, False:
-            return grpc.unary_unary_rpc_method_handler(behaviour)
-        case False, True:
-            return grpc.unary_stream_rpc_method_handler(behaviour)
-        case True, False:
-            return grpc.stream_unary_rpc_method_handler(behaviour, handler.request_deserializer)
-        case _:
-            return grpc.stream_stream_rpc_method_handler(behaviour, handler.request_deserializer)
+    make = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
+    return make(behaviour, handler.request_deserializer if handler.request_streaming else None)
 
 
 def _parser(handler: Handler) -> Callable[[Any], object]:

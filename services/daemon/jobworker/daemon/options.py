@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import docopt
 
-from jobworker.daemon import __version__, job_options
+from jobworker.daemon import __version__, job_options, limit_options
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.values import Values
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jobworker.daemon.job_options import JobOptions
+    from jobworker.daemon.limits import Limits
 
-USAGE = """Serves jobs over gRPC with mutual TLS.
+USAGE = f"""Serves jobs over gRPC with mutual TLS.
 
 Usage:
   worker-daemon [options]
@@ -59,16 +60,20 @@ Options:
                       How many finished jobs are kept, such as 500, or for how long, such as 30d, 12h, 45m or 90s, or
                       both, with a comma between them. Beyond that they are deleted, output and all, the oldest first.
                       all keeps every one. (default: 10000,30d)
-  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
+{limit_options.USAGE}  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates
                       Listen beyond loopback even though the certificates or roles are those of the folder certs/,
                       whose keys everyone has.
 
 Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
 JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
-JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_LOG_LEVEL and
-JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKER_KEEP_JOBS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or
-0. The command line wins. Relative paths start where the command was typed.
+JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
+JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
+JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
+JOBWORKER_REQUEST_TIMEOUT, JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION,
+JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The
+flags, JOBWORKER_KEEP_JOBS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative paths
+start where the command was typed.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
 the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.
@@ -97,6 +102,7 @@ class Options:
         ca: The CA of the clients.
         roles: The role table.
         jobs: How jobs are run and kept.
+        limits: What clients may have at most.
         log_level: A level of the module logging.
         insecure_dev_certificates: Whether the published certificates may serve beyond loopback.
     """
@@ -107,6 +113,7 @@ class Options:
     ca: Path
     roles: Path
     jobs: JobOptions
+    limits: Limits
     log_level: int
     insecure_dev_certificates: bool
 
@@ -131,7 +138,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
     Raises:
         ConfigurationError: If an option's value can't be; whoever started the daemon has to mend it.
     """
-    values = Values(typed, environment, _DEFAULTS | job_options.DEFAULTS)
+    values = Values(typed, environment, _DEFAULTS | job_options.DEFAULTS | limit_options.DEFAULTS)
     return Options(
         address=values.required("--address"),
         cert=values.path("--cert"),
@@ -139,6 +146,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
         ca=values.path("--ca"),
         roles=values.path("--roles"),
         jobs=job_options.parse_job_options(values, uid),
+        limits=limit_options.parse_limits(values),
         log_level=_log_level(values.required("--log-level")),
         insecure_dev_certificates=values.flag("--insecure-dev-certificates"),
     )

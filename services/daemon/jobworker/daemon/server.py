@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -11,9 +13,11 @@ from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from jobworker.daemon.address import Endpoint
+from jobworker.daemon.channel_options import channel_options
 from jobworker.daemon.errors import BindError
 from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
+from jobworker.daemon.limiter import Limiter
 from jobworker.daemon.methods import Methods
 from jobworker.daemon.reflection import add_reflection
 from jobworker.daemon.service import JobWorkerService
@@ -24,27 +28,13 @@ if TYPE_CHECKING:
 
     from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.counters import Counters
+    from jobworker.daemon.limits import Limits
     from jobworker.daemon.principals import PrincipalTable
     from jobworker.daemon.tls import Floor
     from jobworker.worker import Worker
 
 DRAIN_SECONDS = 2.0
 """How long calls under way may take to end once the server stops; a follower that does not read never would."""
-
-_OPTIONS = (
-    # A second daemon on the same port is to fail, not to get every other connection.
-    ("grpc.so_reuseport", 0),
-    # A connection may have many followers, and must not have the others wait.
-    ("grpc.max_concurrent_streams", 1000),
-    # Arguments that the kernel takes are smaller; so is everything else.
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-    # A client whose host is gone is noticed, and its followers end, within 40 s.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Clients may ask whether we are still there as often as this; grpc's own limit is every five minutes.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-)
 
 
 @asynccontextmanager
@@ -56,6 +46,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     principals: PrincipalTable,
     worker: Worker,
     counters: Counters,
+    limits: Limits,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
 
@@ -68,6 +59,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         principals: Who may call what.
         worker: Whose jobs to serve.
         counters: What counts the calls.
+        limits: What clients may have at most.
 
     Raises:
         BindError: If the address can't be listened on; something else has it.
@@ -75,8 +67,10 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         PermissionTableError: If the permission table does not fit what is served; a bug of ours.
     """
     health = HealthService(["jobworker.v1.JobWorkerService"])
-    server = aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers((Gate(_methods(worker, health), principals, counters),))
+    server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    limiter = Limiter(limits.calls, counters, time.monotonic)
+    methods = _methods(JobWorkerService(worker, limiter), health)
+    server.add_generic_rpc_handlers((Gate(methods, principals, counters, limiter),))
     bound = _bind(server, endpoints, _credentials(floor, identity))
     await server.start()
     try:
@@ -93,11 +87,11 @@ async def _end_streams(health: HealthService, worker: Worker) -> None:
     worker.stop_reading()
 
 
-def _methods(worker: Worker, health: HealthService) -> Methods:
+def _methods(service: JobWorkerService, health: HealthService) -> Methods:
     methods = Methods()
     # Generated code knows servers alone; the two methods of one that it calls are there.
     server = cast("aio.Server", methods)
-    add_JobWorkerServiceServicer_to_server(JobWorkerService(worker), server)
+    add_JobWorkerServiceServicer_to_server(service, server)
     add_HealthServicer_to_server(health, server)
     add_reflection(["jobworker.v1.JobWorkerService", "grpc.health.v1.Health"], methods)
     return methods

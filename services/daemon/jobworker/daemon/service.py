@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, final
 
 from jobworker.daemon import convert
-from jobworker.daemon.call import CURRENT
+from jobworker.daemon.call import CURRENT, admitted
 from jobworker.daemon.errors import ServerStoppingError
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
@@ -19,6 +19,7 @@ from jobworker.worker import WorkerClosedError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jobworker.daemon.limiter import Limiter
     from jobworker.worker import Job, Worker
 
 _logger = logging.getLogger(__name__)
@@ -33,8 +34,15 @@ _MAX_PAGE_BYTES = 4 * 1024 * 1024
 class JobWorkerService(rpc.JobWorkerServiceServicer):
     """Serves a worker's jobs; it has no state of its own."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, limiter: Limiter) -> None:
+        """Serves nothing yet.
+
+        Args:
+            worker: Whose jobs to serve.
+            limiter: What knows how many jobs there may be, and how long commands.
+        """
         self._worker = worker
+        self._limiter = limiter
 
     def __repr__(self) -> str:
         return f"<JobWorkerService worker={self._worker!r}>"
@@ -43,8 +51,15 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
         """Starts a job that belongs to the caller."""
         if _logger.isEnabledFor(logging.DEBUG):
             _logger.debug("start", extra={"fields": {"command": shlex.join(request.command)[:_MAX_COMMAND]}})
-        owner = CURRENT.get().peer.fingerprint
-        job = await self._worker.start(request.command, owner=owner, request_id=request.request_id or None)
+        self._limiter.check_command(request.command)
+        by = admitted()
+        job = await self._worker.start(
+            request.command,
+            owner=by.fingerprint,
+            principal=by.principal,
+            request_id=request.request_id or None,
+            admit=lambda under_way: self._limiter.admit_start(by.principal, under_way),
+        )
         return pb.StartJobResponse(job=_told(job))
 
     async def StopJob(self, request: pb.StopJobRequest, context: object) -> pb.StopJobResponse:

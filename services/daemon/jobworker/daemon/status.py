@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
@@ -106,6 +107,10 @@ RULES: Mapping[type[Exception], Rule] = MappingProxyType(
         errors.UnknownMethodError: Rule(code_pb2.UNIMPLEMENTED, "UNKNOWN_METHOD"),
         errors.UnknownServiceError: Rule(code_pb2.NOT_FOUND, "SERVICE_NOT_FOUND"),
         errors.MalformedRequestError: _MALFORMED,
+        errors.LimitReachedError: Rule(
+            code_pb2.RESOURCE_EXHAUSTED, "LIMIT_REACHED", metadata=("limit", "maximum", "principal")
+        ),
+        errors.RequestTooSlowError: Rule(code_pb2.DEADLINE_EXCEEDED, "REQUEST_TOO_SLOW"),
         errors.ServerStoppingError: Rule(code_pb2.UNAVAILABLE, "SERVER_STOPPING", metadata=("offset",)),
         # What grpc raises through a handler that reads a stream of requests.
         DecodeError: _MALFORMED,
@@ -148,9 +153,18 @@ def _details(rule: Rule, error: Exception, message: str, job_id: str) -> Iterato
         )
         yield error_details_pb2.PreconditionFailure(violations=[unmet])
     if rule.code in (code_pb2.UNAVAILABLE, code_pb2.RESOURCE_EXHAUSTED):
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.seconds = _RETRY_SECONDS
-        yield retry
+        yield _retry_info(getattr(error, "retry_seconds", _RETRY_SECONDS))
+    if isinstance(error, errors.LimitReachedError):
+        subject = f"principal:{_cut(error.principal)}" if error.principal else "daemon"
+        reached = error_details_pb2.QuotaFailure.Violation(subject=subject, description=message)
+        yield error_details_pb2.QuotaFailure(violations=[reached])
+
+
+def _retry_info(seconds: float) -> error_details_pb2.RetryInfo:
+    info = error_details_pb2.RetryInfo()
+    # Rounded up, so that who comes back then does not come too early.
+    info.retry_delay.FromMilliseconds(math.ceil(seconds * 1000))
+    return info
 
 
 def _packed(detail: Message) -> any_pb2.Any:
