@@ -197,6 +197,7 @@ def test_call_line(own_world: World) -> None:
         "event": "call",
         "method": "/jobworker.v1.JobWorkerService/StartJob",
         "code": "OK",
+        "principal": own_world.pki.fingerprints["full"],
         "peer": own_world.pki.fingerprints["full"],
         "name": "full",
         "job": job_id,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from devcerts import Authority, DevelopmentSet, KeyType, Validity
-from jobworker.daemon.certificates import load_identity
+from jobworker.daemon.certificates import ServerIdentity, check_identity
 from jobworker.daemon.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from jobworker.daemon.identity_files import IdentityFiles, read_files
 
 _EC = KeyType.EC_P256
 _YESTERDAY = Validity.days(-2, -1)
@@ -27,10 +26,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _check(*paths: Path, now: datetime | None = None) -> ServerIdentity:
+    cert, key, ca = paths
+    files = IdentityFiles(cert, key, ca, roles=Path(__file__), crl=None)
+    return check_identity(files, read_files(files, os.geteuid()), now or datetime.now(UTC))
+
+
 def _load(folder: Path, **files: str) -> str:
     names = {"cert": "server-cert.pem", "key": "server-key.pem", "ca": "ca-cert.pem", **files}
     try:
-        return repr(load_identity(*(folder / names[part] for part in ("cert", "key", "ca"))))
+        return repr(_check(*(folder / names[part] for part in ("cert", "key", "ca"))))
     except ConfigurationError as error:
         message = str(error)
         assert "\n" not in message
@@ -39,7 +44,7 @@ def _load(folder: Path, **files: str) -> str:
 
 def test_good_files(folder: Path) -> None:
     """A set that belongs together is taken, with the fingerprints of all its certificates and nothing of its key."""
-    made = load_identity(folder / "server-cert.pem", folder / "server-key.pem", folder / "ca-cert.pem")
+    made = _check(folder / "server-cert.pem", folder / "server-key.pem", folder / "ca-cert.pem")
     assert len(made.fingerprints) == 2
     assert made.key == (folder / "server-key.pem").read_bytes()
     assert "PRIVATE" not in repr(made)
@@ -118,6 +123,6 @@ def test_expired_ca(folder: Path) -> None:
 def test_validity_ends_with_its_last_second(folder: Path) -> None:
     """The time asked about counts, to the second."""
     files = [folder / name for name in ("server-cert.pem", "server-key.pem", "ca-cert.pem")]
-    load_identity(*files, now=datetime.now(UTC))
+    _check(*files, now=datetime.now(UTC))
     with pytest.raises(ConfigurationError, match="expired"):
-        load_identity(*files, now=datetime.now(UTC) + timedelta(days=365 * 1000))
+        _check(*files, now=datetime.now(UTC) + timedelta(days=365 * 1000))

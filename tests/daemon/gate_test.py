@@ -11,19 +11,26 @@ import pytest
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
+from devcerts import Authority, KeyType
 from jobworker.daemon import tls
 from jobworker.daemon.call import CURRENT, Call
+from jobworker.daemon.certificates import ServerIdentity
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import PermissionTableError
 from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
+from jobworker.daemon.identity_files import Contents
 from jobworker.daemon.limiter import Limiter
 from jobworker.daemon.limits import CallLimits
+from jobworker.daemon.live_calls import LiveCalls
+from jobworker.daemon.live_identity import LiveIdentity
 from jobworker.daemon.methods import Methods, body_of
 from jobworker.daemon.permissions import LEAST_ROLE
 from jobworker.daemon.principals import Principal, PrincipalTable, Role
 from jobworker.daemon.reflection import add_reflection
+from jobworker.daemon.revocation import Revocations
 from jobworker.daemon.service import JobWorkerService
+from jobworker.daemon.snapshot import Snapshot
 from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 if TYPE_CHECKING:
@@ -33,7 +40,15 @@ if TYPE_CHECKING:
     from jobworker.worker import Worker
 
 _GET = "/jobworker.v1.JobWorkerService/GetJob"
-_NO_CERTIFICATE = ""
+_CA = Authority("ca", key_type=KeyType.EC_P256)
+_CLIENT = _CA.issue("client", key_type=KeyType.EC_P256)
+
+
+def _calls(counters: Counters) -> LiveCalls:
+    """Returns what lets the client in, with the role FULL."""
+    server = ServerIdentity(b"", b"", b"", (), (_CA.identity.certificate,))
+    principals = PrincipalTable.of([Principal("all", Role.FULL, (_CLIENT.fingerprint,))])
+    return LiveCalls(LiveIdentity(Snapshot(1, server, principals, Revocations(), Contents({}, ""))), counters)
 
 
 class _AbortedError(aio.AbortError):
@@ -49,7 +64,7 @@ class _Context:
         self.status: Any = None
 
     def auth_context(self) -> dict[str, list[bytes]]:
-        return {"ssl_tls_version": [self.version]}
+        return {"ssl_tls_version": [self.version], "x509_pem_cert": [_CLIENT.cert_pem]}
 
     def peer(self) -> str:
         return "ipv4:127.0.0.1:1"
@@ -93,13 +108,8 @@ def _limiter(**limits: float) -> Limiter:
 
 
 async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
-    # Without a certificate the fingerprint is empty; here that has a role.
-    gate = Gate(
-        _methods(**behaviours),
-        PrincipalTable.of([Principal("all", Role.FULL, (_NO_CERTIFICATE,))]),
-        counters or Counters(),
-        _limiter(),
-    )
+    counters = counters or Counters()
+    gate = Gate(_methods(**behaviours), _calls(counters), counters, _limiter())
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).stream_unary
     return await behaviour(iter(()), context)
@@ -171,7 +181,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, PrincipalTable.of([]), Counters(), _limiter())
+        Gate(methods, _calls(Counters()), Counters(), _limiter())
 
 
 def test_descriptors_count_too() -> None:

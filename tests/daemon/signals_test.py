@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-
-import pytest
+from typing import TYPE_CHECKING
 
 from jobworker.daemon.signals import HangupSignals
+
+if TYPE_CHECKING:
+    import pytest
 
 
 async def test_all_things_are_done_at_a_hangup(caplog: pytest.LogCaptureFixture) -> None:

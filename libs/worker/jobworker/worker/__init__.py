@@ -41,6 +41,7 @@ from jobworker.worker.errors import (
 )
 from jobworker.worker.frames import Frame, LogData, LogEnd, LogGap
 from jobworker.worker.inheritance import Inheritance, JobUser
+from jobworker.worker.inotify import Inotify
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
 from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.retention import KeepFinished
@@ -61,6 +62,7 @@ __all__ = [
     "Grew",
     "Inheritance",
     "InheritanceError",
+    "Inotify",
     "InvalidArgumentError",
     "InvalidCommandError",
     "InvalidGracePeriodError",

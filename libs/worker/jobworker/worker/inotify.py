@@ -1,4 +1,4 @@
-"""inotify(7) for asyncio: tells when watched files were written to; it knows nothing of jobs."""
+"""inotify(7) for asyncio: tells when watched files were written to, or replaced; it knows nothing of jobs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,22 @@ from jobworker.worker.errors import ResourceExhaustedError
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
 # linux/inotify.h
 _IN_MODIFY = 0x00000002
+_IN_ATTRIB = 0x00000004
+_IN_CLOSE_WRITE = 0x00000008
+_IN_MOVED_FROM = 0x00000040
+_IN_MOVED_TO = 0x00000080
+_IN_CREATE = 0x00000100
+_IN_DELETE = 0x00000200
 _IN_Q_OVERFLOW = 0x00004000
+_IN_IGNORED = 0x00008000
+_IN_ONLYDIR = 0x01000000
+_ENTRIES = _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_ONLYDIR
 _EVENT = struct.Struct("iIII")
 _READ_BYTES = 1 << 16
 
@@ -57,6 +66,13 @@ def _check(result: int, path: str) -> int:
     raise exhausted(error) or OSError(error, os.strerror(error), path)
 
 
+def _name_of(events: bytes, offset: int) -> bytes:
+    """Returns the name that the event at an offset has behind it, without what fills it up."""
+    *_, length = _EVENT.unpack_from(events, offset)
+    begin = offset + _EVENT.size
+    return events[begin : begin + length].rstrip(b"\0")
+
+
 @final
 class Inotify:
     """One inotify instance: an async context manager of a running event loop."""
@@ -64,6 +80,8 @@ class Inotify:
     def __init__(self) -> None:
         self._descriptor = -1
         self._callbacks: dict[int, Callable[[], None]] = {}
+        # Of watches that are about some entries of a directory alone: which ones.
+        self._names: dict[int, frozenset[bytes]] = {}
         self._resumption: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -106,9 +124,31 @@ class Inotify:
         self._callbacks[watch] = callback
         return watch
 
+    def add_entries(self, directory: str, names: Iterable[str], callback: Callable[[], None]) -> int:
+        """Watches some entries of a directory, whether they are there or not; links are not followed.
+
+        Args:
+            directory: The directory; it is watched once at a time, and to watch it again replaces names and callback.
+            names: The entries' names.
+            callback: Called in the event loop after such an entry came, went, was replaced, had its permissions
+                changed, or was closed by who had written to it; once for any number of these.
+
+        Returns:
+            The watch, for `remove`.
+
+        Raises:
+            ResourceExhaustedError: If the host allows no more watches (fs.inotify.max_user_watches); its fault.
+            OSError: If the directory can't be watched, for example since it isn't there or may not be read.
+        """
+        watch = _check(_libc.inotify_add_watch(self._descriptor, os.fsencode(directory), _ENTRIES), directory)
+        self._callbacks[watch] = callback
+        self._names[watch] = frozenset(map(os.fsencode, names))
+        return watch
+
     def remove(self, watch: int) -> None:
         """Ends a watch; its callback is not called again."""
         del self._callbacks[watch]
+        self._names.pop(watch, None)
         # Fails if the file, and so the watch, is gone already.
         _libc.inotify_rm_watch(self._descriptor, watch)
 
@@ -124,8 +164,11 @@ class Inotify:
         offset = 0
         while offset < len(events):
             watch, mask, _, length = _EVENT.unpack_from(events, offset)
-            # After an overflow nobody knows which files changed: all may have.
-            watches.update(self._callbacks if mask & _IN_Q_OVERFLOW else (watch,))
+            if mask & _IN_Q_OVERFLOW:
+                # Nobody knows which files changed: all may have.
+                watches.update(self._callbacks)
+            elif mask & _IN_IGNORED or watch not in self._names or _name_of(events, offset) in self._names[watch]:
+                watches.add(watch)
             offset += _EVENT.size + length
         for watch in watches:
             if callback := self._callbacks.get(watch):

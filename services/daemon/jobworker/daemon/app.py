@@ -19,7 +19,9 @@ from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import ConfigurationError, DaemonError
 from jobworker.daemon.job_environment import job_environment
 from jobworker.daemon.job_options import StoreKind
+from jobworker.daemon.live_identity import LiveIdentity
 from jobworker.daemon.notify import notify
+from jobworker.daemon.reloading import reloading
 from jobworker.daemon.signals import HangupSignals, StopSignals
 from jobworker.worker import (
     CgroupError,
@@ -68,14 +70,14 @@ def main() -> int:
 def _serve(typed: Typed) -> int:
     chosen = options.options_of(typed, os.environ, os.geteuid())
     logs.set_up(chosen.log_level)
-    loaded = configuration.load(chosen)
+    loaded = configuration.load(chosen, os.geteuid())
     return asyncio.run(run(_prepare_grpc(chosen.log_level), loaded))
 
 
 def _check_config(typed: Typed) -> int:
     """Prints who may do what, or all that is wrong, a line each."""
     try:
-        loaded = configuration.load(options.options_of(typed, os.environ, os.geteuid()))
+        loaded = configuration.load(options.options_of(typed, os.environ, os.geteuid()), os.geteuid())
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"worker-daemon: {' '.join(problem.split())}", file=sys.stderr)
@@ -110,15 +112,14 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     # the jobs are to have.
     async with _working(loaded.jobs) as worker:
         _raise_file_limit()
-        async with server.serving(
-            floor,
-            endpoints,
-            identity=loaded.identity,
-            principals=loaded.principals,
-            worker=worker,
-            counters=counters,
-            limits=loaded.limits,
-        ) as bound:
+        identity = LiveIdentity(loaded.snapshot)
+        async with (
+            reloading(loaded.loader, identity, counters) as reloader,
+            server.serving(
+                floor, endpoints, identity=identity, worker=worker, counters=counters, limits=loaded.limits
+            ) as bound,
+        ):
+            hangups.add(reloader.ask)
             _announce(bound)
             received = await signals.wait()
             # Until now they are the next daemon's, should this one fail.

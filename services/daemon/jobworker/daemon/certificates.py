@@ -1,20 +1,24 @@
-"""Reads and checks the certificates, the key and the CA that the daemon serves with; makes and binds nothing."""
+"""Checks the certificates, the key and the CA that the daemon serves with; no I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
+from jobworker.daemon.devcerts import PUBLISHED
 from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.problems import Problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
+
+    from jobworker.daemon.identity_files import Contents, IdentityFiles
 
 
 @final
@@ -26,63 +30,61 @@ class ServerIdentity:
         certificate: The server's certificate, or its chain with the server's own first, PEM.
         key: The server's key, PEM.
         ca: The certificates of the CAs that vouch for clients, PEM.
-        fingerprints: Those of all these certificates, lower-case hex.
+        chain: `certificate`, parsed.
+        authorities: `ca`, parsed.
     """
 
     certificate: bytes
     key: bytes
     ca: bytes
-    fingerprints: frozenset[str]
+    chain: tuple[x509.Certificate, ...]
+    authorities: tuple[x509.Certificate, ...]
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of all these certificates, lower-case hex."""
+        return frozenset(fingerprint_of(one) for one in (*self.chain, *self.authorities))
 
     def __repr__(self) -> str:
         # Never the key.
         return f"<ServerIdentity certificates={len(self.fingerprints)}>"
 
 
-def load_identity(cert: Path, key: Path, ca: Path, *, now: datetime | None = None) -> ServerIdentity:
-    """Returns the server's identity from its three files.
+def check_identity(files: IdentityFiles, contents: Contents, now: datetime) -> ServerIdentity:
+    """Returns the server's identity that three of the files hold.
 
     Args:
-        cert: The server's certificate or chain.
-        key: The server's key, not encrypted.
-        ca: One or more CA certificates.
-        now: The time that the certificates have to be valid at; by default the clock's.
+        files: Where they are, for messages.
+        contents: What they hold.
+        now: The time that the certificates have to be valid at.
 
     Raises:
-        ConfigurationError: If a file can't be read or is not what it should be, or a certificate is not valid now;
-            whoever configures the daemon has to mend it.
+        ConfigurationError: If a file is not what it should be, a certificate is not valid now, or others can read the
+            key; whoever configures the daemon has to mend it.
     """
-    now = now or datetime.now(UTC)
-    # Each is read once: it may be a pipe.
-    certificate_pem, key_pem, ca_pem = read(cert, "--cert"), read(key, "--key"), read(ca, "--ca")
-    chain = _certificates(certificate_pem, cert, "--cert")
-    authorities = _certificates(ca_pem, ca, "--ca")
-    _check_valid(chain[0], now, f"the server's certificate {cert}", "--cert")
-    _check_valid(max(authorities, key=lambda one: one.not_valid_after_utc), now, f"the CA {ca}", "--ca")
-    if _public_key(key_pem, key) != chain[0].public_key():
-        raise ConfigurationError(f"the key {key} is not that of {cert}; give another --key or --cert")
-    return ServerIdentity(
-        certificate=certificate_pem,
-        key=key_pem,
-        ca=ca_pem,
-        fingerprints=frozenset(one.fingerprint(hashes.SHA256()).hex() for one in (*chain, *authorities)),
-    )
+    problems = Problems()
+    certificate, key, ca = (contents.files[name] for name in ("cert", "key", "ca"))
+    chain = problems.of(_certificates, certificate, files.cert, "--cert")
+    authorities = problems.of(_certificates, ca, files.ca, "--ca")
+    public_key = problems.of(_public_key, key, files.key)
+    if chain:
+        problems.of(_check_valid, chain[0], now, f"the server's certificate {files.cert}", "--cert")
+        if public_key is not None and public_key != chain[0].public_key():
+            problems.add(f"the key {files.key} is not that of {files.cert}; give another --key or --cert")
+    if authorities:
+        latest = max(authorities, key=lambda one: one.not_valid_after_utc)
+        problems.of(_check_valid, latest, now, f"the CA {files.ca}", "--ca")
+    # Everyone has the published keys, whatever the mode of a copy is.
+    if contents.key_exposure and not (chain and fingerprint_of(chain[0]) in PUBLISHED):
+        problems.add(f"the key {files.key} {contents.key_exposure}")
+    if problems or chain is None or authorities is None:
+        raise problems.error()
+    return ServerIdentity(certificate, key, ca, tuple(chain), tuple(authorities))
 
 
-def read(path: Path, option: str) -> bytes:
-    """Returns a file's content.
-
-    Args:
-        path: The file.
-        option: The option that named it, for the message.
-
-    Raises:
-        ConfigurationError: If it can't be read; whoever configures the daemon has to mend it.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"can't read {path}: {error.strerror}; give another {option}") from None
+def fingerprint_of(certificate: x509.Certificate) -> str:
+    """Returns the fingerprint of a certificate, lower-case hex."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _certificates(pem: bytes, path: Path, option: str) -> Sequence[x509.Certificate]:

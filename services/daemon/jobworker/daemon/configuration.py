@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from jobworker.daemon import devcerts
 from jobworker.daemon.address import resolve
-from jobworker.daemon.certificates import load_identity, read
-from jobworker.daemon.errors import ConfigurationError
-from jobworker.daemon.role_table import parse_principals
+from jobworker.daemon.identity_files import IdentityFiles
+from jobworker.daemon.problems import Problems
+from jobworker.daemon.snapshot_loader import SnapshotLoader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jobworker.daemon.address import Endpoint
-    from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.job_options import JobOptions
     from jobworker.daemon.limits import Limits
     from jobworker.daemon.options import Options
-    from jobworker.daemon.principals import PrincipalTable
+    from jobworker.daemon.snapshot import Snapshot
 
 
 @final
@@ -29,40 +25,38 @@ class Configuration:
 
     Attributes:
         endpoints: Where to listen.
-        identity: What the daemon proves itself with.
-        principals: Who may call what.
+        snapshot: Who the daemon is, and who may call what, to begin with.
+        loader: What loads the snapshots after that one.
         jobs: How jobs are run and kept.
         limits: What clients may have at most.
     """
 
     endpoints: tuple[Endpoint, ...]
-    identity: ServerIdentity
-    principals: PrincipalTable
+    snapshot: Snapshot
+    loader: SnapshotLoader
     jobs: JobOptions
     limits: Limits
 
 
-def load(options: Options) -> Configuration:
+def load(options: Options, uid: int) -> Configuration:
     """Returns the configuration that the options stand for.
+
+    Args:
+        options: What was asked for.
+        uid: The id of the user that the daemon runs as.
 
     Raises:
         ConfigurationError: If anything is wrong; whoever configures the daemon has to mend it.
     """
-    configuration = Configuration(
-        endpoints=resolve(options.address),
-        identity=load_identity(options.cert, options.key, options.ca),
-        principals=_load_principals(options.roles),
-        jobs=options.jobs,
-        limits=options.limits,
+    problems = Problems()
+    endpoints = problems.of(resolve, options.address)
+    only_loopback = all(one.is_loopback for one in endpoints or ())
+    loader = SnapshotLoader(
+        IdentityFiles(options.cert, options.key, options.ca, options.roles, options.crl),
+        uid,
+        published_allowed=options.insecure_dev_certificates or only_loopback,
     )
-    if not options.insecure_dev_certificates and not all(one.is_loopback for one in configuration.endpoints):
-        devcerts.refuse_published(configuration.identity.fingerprints, configuration.principals.by_fingerprint.keys())
-    return configuration
-
-
-def _load_principals(path: Path) -> PrincipalTable:
-    try:
-        text = read(path, "--roles").decode()
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not UTF-8 (byte {error.start}); mend it or give another --roles") from None
-    return parse_principals(text, str(path))
+    snapshot = problems.of(loader.load)
+    if endpoints is None or snapshot is None:
+        raise problems.error()
+    return Configuration(endpoints, snapshot, loader, options.jobs, options.limits)

@@ -21,14 +21,14 @@ from jobworker.daemon.call import CURRENT, Call, admitted
 from jobworker.daemon.errors import ConnectionTooWeakError, UnknownMethodError
 from jobworker.daemon.methods import body_of, handler_like
 from jobworker.daemon.peer import peer_of
-from jobworker.daemon.permissions import authorize, check_complete
+from jobworker.daemon.permissions import check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.limiter import Limiter
+    from jobworker.daemon.live_calls import LiveCalls
     from jobworker.daemon.methods import Body, Context, Handler, Methods
-    from jobworker.daemon.principals import PrincipalTable
 
 _logger = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, principals: PrincipalTable, counters: Counters, limiter: Limiter) -> None:
+    def __init__(self, methods: Methods, calls: LiveCalls, counters: Counters, limiter: Limiter) -> None:
         """Wraps the methods.
 
         Args:
             methods: All that is served.
-            principals: Who may call.
+            calls: What lets calls in, and ends those that may not go on.
             counters: What counts the calls, by their codes.
             limiter: What bounds their requests, and how many may stream.
 
@@ -54,13 +54,13 @@ class Gate(grpc.GenericRpcHandler):
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
         """
         check_complete(methods.names())
-        self._principals = principals
+        self._calls = calls
         self._counters = counters
         self._limiter = limiter
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
-        return f"<Gate methods={len(self._handlers)} principals={self._principals!r}>"
+        return f"<Gate methods={len(self._handlers)} calls={self._calls!r}>"
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Returns the guarded handler of a call; that of a method which doesn't exist refuses, and is logged too."""
@@ -90,7 +90,8 @@ class Gate(grpc.GenericRpcHandler):
         CURRENT.set(call)
         try:
             self._admit(call, context)
-            return await body(request, context)
+            with self._calls.under_way(call):
+                return await body(request, context)
         except (asyncio.CancelledError, aio.BaseError):
             # The client is gone, its deadline passed, or the server stopped; nobody is there to be told.
             code = code_pb2.DEADLINE_EXCEEDED if context.time_remaining() == 0 else code_pb2.CANCELLED
@@ -107,9 +108,7 @@ class Gate(grpc.GenericRpcHandler):
         # A second lock: the floor under the handshake rests on how grpc's library reads a variable.
         if call.peer.tls_version != tls.VERSION:
             raise ConnectionTooWeakError
-        caller = self._principals.caller(call.peer.fingerprint)
-        call.caller = caller
-        authorize(caller and caller.role, call.method)
+        self._calls.admit(call)
 
 
 async def _no_such_method(_requests: object, _context: object) -> NoReturn:

@@ -42,6 +42,8 @@ Options:
                       everything, LOG = ["…"] list jobs and query their status, but not read logs. [[principal]] with
                       name = "…", role = "…" and fingerprints = ["…"] gives someone a name and several certificates.
                       (default: certs/roles.toml)
+  --crl=<path>        The CAs' certificate revocation lists, one in DER or any number in PEM; a certificate that is
+                      revoked may not call. (default: none)
   --state-dir=<path>  Where jobs and their output are kept, running and finished ones, for the next daemon too. It
                       belongs to one daemon at a time. (default: /var/lib/jobworker for root; else jobworker in
                       $XDG_STATE_HOME, which is ~/.local/state unless set; with --store=memory a private temporary
@@ -66,7 +68,7 @@ Options:
                       whose keys everyone has.
 
 Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
-JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
+JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_CRL, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
 JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
 JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
 JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
@@ -101,6 +103,7 @@ class Options:
         key: The server's key.
         ca: The CA of the clients.
         roles: The role table.
+        crl: The certificate revocation lists; None if there are none.
         jobs: How jobs are run and kept.
         limits: What clients may have at most.
         log_level: A level of the module logging.
@@ -112,6 +115,7 @@ class Options:
     key: Path
     ca: Path
     roles: Path
+    crl: Path | None
     jobs: JobOptions
     limits: Limits
     log_level: int
@@ -145,6 +149,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
         key=values.path("--key"),
         ca=values.path("--ca"),
         roles=values.path("--roles"),
+        crl=None if (crl := values.text("--crl")) is None else values.absolute(crl),
         jobs=job_options.parse_job_options(values, uid),
         limits=limit_options.parse_limits(values),
         log_level=_log_level(values.required("--log-level")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
@@ -21,11 +21,15 @@ class Peer:
         fingerprint: SHA-256 over its certificate's DER encoding, lower-case hex; empty if it showed none.
         common_name: The certificate's common name, which the peer chose and which proves nothing.
         tls_version: As grpc names it, such as b"TLSv1.3".
+        certificate: Its certificate, PEM; empty if it showed none.
+        sent: Further certificates that it sent, which say who issued its own, PEM.
     """
 
     fingerprint: str = ""
     common_name: str = ""
     tls_version: bytes = b""
+    certificate: bytes = field(default=b"", repr=False)
+    sent: bytes = field(default=b"", repr=False)
 
 
 NOBODY = Peer()
@@ -39,6 +43,8 @@ def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> Peer:
         fingerprint=fingerprint_of(pem) if pem else "",
         common_name=_first(auth_context, "x509_common_name").decode(errors="replace"),
         tls_version=_first(auth_context, "ssl_tls_version"),
+        certificate=pem,
+        sent=_first(auth_context, "x509_pem_cert_chain"),
     )
 
 

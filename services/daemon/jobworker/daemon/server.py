@@ -8,7 +8,6 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
-import grpc
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
@@ -18,18 +17,19 @@ from jobworker.daemon.errors import BindError
 from jobworker.daemon.gate import Gate
 from jobworker.daemon.health import HealthService
 from jobworker.daemon.limiter import Limiter
+from jobworker.daemon.live_calls import LiveCalls
 from jobworker.daemon.methods import Methods
 from jobworker.daemon.reflection import add_reflection
+from jobworker.daemon.server_credentials import credentials
 from jobworker.daemon.service import JobWorkerService
 from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from jobworker.daemon.certificates import ServerIdentity
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.limits import Limits
-    from jobworker.daemon.principals import PrincipalTable
+    from jobworker.daemon.live_identity import LiveIdentity
     from jobworker.daemon.tls import Floor
     from jobworker.worker import Worker
 
@@ -42,8 +42,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     floor: Floor,
     endpoints: tuple[Endpoint, ...],
     *,
-    identity: ServerIdentity,
-    principals: PrincipalTable,
+    identity: LiveIdentity,
     worker: Worker,
     counters: Counters,
     limits: Limits,
@@ -55,8 +54,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     Args:
         floor: The floor under TLS.
         endpoints: Where to listen.
-        identity: What the server proves itself with.
-        principals: Who may call what.
+        identity: What the server proves itself with, and who may call what; live.
         worker: Whose jobs to serve.
         counters: What counts the calls.
         limits: What clients may have at most.
@@ -67,11 +65,12 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         PermissionTableError: If the permission table does not fit what is served; a bug of ours.
     """
     health = HealthService(["jobworker.v1.JobWorkerService"])
+    floor.require()
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
     methods = _methods(JobWorkerService(worker, limiter), health)
-    server.add_generic_rpc_handlers((Gate(methods, principals, counters, limiter),))
-    bound = _bind(server, endpoints, _credentials(floor, identity))
+    server.add_generic_rpc_handlers((Gate(methods, LiveCalls(identity, counters), counters, limiter),))
+    bound = _bind(server, endpoints, identity)
     await server.start()
     try:
         yield bound
@@ -97,22 +96,13 @@ def _methods(service: JobWorkerService, health: HealthService) -> Methods:
     return methods
 
 
-def _bind(
-    server: aio.Server, endpoints: tuple[Endpoint, ...], credentials: grpc.ServerCredentials
-) -> tuple[Endpoint, ...]:
+def _bind(server: aio.Server, endpoints: tuple[Endpoint, ...], identity: LiveIdentity) -> tuple[Endpoint, ...]:
     bound: list[Endpoint] = []
     for endpoint in endpoints:
         # Where port 0 took a free port for the first address, the others take the same.
         wanted = Endpoint(endpoint.host, bound[0].port if bound else endpoint.port)
         try:
-            bound.append(Endpoint(wanted.host, server.add_secure_port(str(wanted), credentials)))
+            bound.append(Endpoint(wanted.host, server.add_secure_port(str(wanted), credentials(identity))))
         except RuntimeError:
             raise BindError(f"can't listen on {wanted}; stop what listens there, or give another --address") from None
     return tuple(bound)
-
-
-def _credentials(floor: Floor, identity: ServerIdentity) -> grpc.ServerCredentials:
-    floor.require()
-    return grpc.ssl_server_credentials(
-        [(identity.key, identity.certificate)], root_certificates=identity.ca, require_client_auth=True
-    )
