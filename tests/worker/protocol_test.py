@@ -25,7 +25,7 @@ from jobworker.supervisor.protocol import (
     encode,
 )
 
-NUMBERS = st.integers(0, 2**63)
+NUMBERS = st.integers(0, 2**63 - 1)
 # All that a command may hold: any text, and Python's escapes for bytes that are no UTF-8.
 WORDS = st.text(st.characters(exclude_categories=["Cs"]) | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
 REQUESTS: st.SearchStrategy[Request] = st.one_of(
@@ -77,6 +77,31 @@ def test_a_message_is_one_line(message: Request | Event) -> None:
 @pytest.mark.parametrize("line", [b'["Nonsense",1]', b'["object"]', b"[1]", b"[]", b"{", b"", b'["Started",1]', b"7"])
 def test_what_is_no_message_is_refused(line: bytes) -> None:
     """A line of another version, or one cut short, is a clear error, not a crash elsewhere."""
+    for decode in (decode_request, decode_event):
+        with pytest.raises(ValueError, match=r".+"):
+            decode(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'["Start",{},7,null,[]]',
+        b'["Start","id",["ls",7],"out","err"]',
+        b'["Configure",{"PATH":7},"/","auto",0]',
+        b'["Configure",{},"/","auto",true]',
+        b'["Stop","id",NaN]',
+        b'["Stop","id",-1]',
+        b'["Stop","id",true]',
+        b'["Stop","id",1' + b"0" * 400 + b"]",
+        b'["Ready",1,2,9223372036854775808]',
+        b'["Ready",1,2,' + b"9" * 5000 + b"]",
+        b'["Exited","id","0",null,false,0,0,0,0]',
+        b'["Exited","id",0,null,0,0,0,0,0]',
+    ],
+)
+def test_a_field_of_another_kind_is_refused(line: bytes) -> None:
+    """What a supervisor could only stumble over in the middle of things, and take its jobs along, is no message."""
     for decode in (decode_request, decode_event):
         with pytest.raises(ValueError, match=r".+"):
             decode(line)

@@ -11,10 +11,12 @@ as they may. `Ready`, `End` and `Ended` are the same in all versions, so that an
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable
 
 _Message = TypeVar("_Message")
 
@@ -179,12 +181,73 @@ def decode_event(line: bytes | bytearray) -> Event:
 
 
 def _decode(line: bytes | bytearray, kinds: dict[str, type[_Message]]) -> _Message:
-    match json.loads(line):
+    try:
+        message = json.loads(line)
+    except RecursionError:
+        raise ValueError("no message: it is nested too deeply") from None
+    match message:
         case [str(name), *fields] if name in kinds:
             pass
         case other:
             raise ValueError(f"no message of its kind: {str(other)[:200]}")
+    if not all(check(field) for check, field in zip(_CHECKS[name], fields, strict=False)):
+        raise ValueError(f"no {name}: {str(fields)[:200]}")
     try:
         return kinds[name](*fields)
-    except TypeError:
+    except TypeError:  # too many, or too few
         raise ValueError(f"no {name}: {str(fields)[:200]}") from None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    # What the kernel and the job store can take. To Python a flag is a number, too.
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or _is_number(value)
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and _are_texts(value)
+
+
+def _is_environment(value: object) -> bool:
+    return isinstance(value, dict) and _are_texts(value.values())
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+_MOST = (1 << 63) - 1
+_CHECK_OF: dict[object, Callable[[object], bool]] = {
+    str: _is_text,
+    bool: _is_flag,
+    int: _is_number,
+    int | None: _is_number_or_none,
+    float: _is_duration,
+    list[str]: _is_texts,
+    Sequence[int]: _is_numbers,
+    dict[str, str]: _is_environment,
+}
+# A field of another kind than it is said to be would be found out in the middle of things, by a supervisor with jobs.
+_CHECKS = {
+    name: tuple(_CHECK_OF[hint] for hint in get_type_hints(kind).values())
+    for name, kind in (_REQUESTS | _EVENTS).items()
+}

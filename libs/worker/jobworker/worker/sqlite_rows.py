@@ -65,8 +65,15 @@ def to_microseconds(time: datetime) -> int:
 
 
 def to_time(microseconds: int) -> datetime:
-    """Returns the time that stands in a row."""
-    return _EPOCH + timedelta(0, 0, microseconds)
+    """Returns the time that stands in a row.
+
+    Raises:
+        ValueError, TypeError: If `to_microseconds` never gave it; the fault of whoever changed the file.
+    """
+    try:
+        return _EPOCH + timedelta(0, 0, microseconds)
+    except OverflowError:
+        raise ValueError(f"{microseconds} microseconds after 1970 are no time") from None
 
 
 def job_row(job: Job) -> Row:
@@ -97,7 +104,7 @@ def job_of(row: Row) -> Job:
     # By position: a third faster than by name, and a page has a thousand.
     return Job(
         job_id,
-        tuple(_decode(command)[0]),
+        _command_of(command),
         to_time(start),
         _from_text(owner),
         _from_text(principal),
@@ -123,7 +130,18 @@ def reservation_of(row: Row) -> Reservation:
     """
     job_id, command, owner, principal, request_id = row
     request = None if request_id is None else _from_text(request_id)
-    return Reservation(job_id, tuple(_decode(command)[0]), _from_text(owner), _from_text(principal), request)
+    return Reservation(job_id, _command_of(command), _from_text(owner), _from_text(principal), request)
+
+
+def _command_of(text: str) -> tuple[str, ...]:
+    try:
+        command, _ = _decode(text)
+    except RecursionError:
+        raise ValueError("the command is nested too deeply") from None
+    # By their types at once: a page has a thousand commands.
+    if type(command) is not list or set(map(type, command)) - {str}:
+        raise TypeError("the command is no list of words")
+    return tuple(command)
 
 
 def _start_columns(job_id: str, command: Sequence[str], owner: str, principal: str, request_id: str | None) -> Row:
