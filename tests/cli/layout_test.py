@@ -24,6 +24,7 @@ def ended(**outcome: int) -> pb.Job:
         end_time=Timestamp(seconds=START + 1, nanos=500_000_000),
         stdout_bytes=8192,
         owner="ab" * 32,
+        principal="ab" * 32,
     )
     for field, value in outcome.items():
         setattr(job, field, value)
@@ -45,6 +46,15 @@ def test_facts_of_a_job_that_ended_by_itself() -> None:
         "stderr:         0 bytes",
         f"owner:          {'ab' * 32}",
     ]
+
+
+def test_a_job_says_whose_it_is() -> None:
+    """By a name that people know, beside the certificate; what the name says is all printed in one line."""
+    job = ended(exit_code=3)
+    job.principal = "ci\nrunner"
+    *_, principal, owner = facts(job, now=0).splitlines()
+    assert principal.startswith("principal:      ci")
+    assert owner == f"owner:          {'ab' * 32}"
 
 
 @pytest.mark.usefixtures("utc")

@@ -32,6 +32,15 @@ def test_who_may_do_what(pki: Pki, tmp_path: Path) -> None:
     ]
 
 
+def test_who_is_shown_what(pki: Pki) -> None:
+    """That owners are isolated is told, as it changes what every role means."""
+    said = [
+        run_to_its_end("check-config", *pki.options(address="127.0.0.1:0"), *flag).stdout
+        for flag in ((), ("--isolate-owners",))
+    ]
+    assert ["shown its own jobs alone" in text for text in said] == [False, True]
+
+
 def test_all_mistakes_of_a_role_table(pki: Pki, tmp_path: Path) -> None:
     """Each mistake is a line with the file and the line in it, and the exit code is that of wrong configuration."""
     roles = tmp_path / "roles.toml"

@@ -30,7 +30,9 @@ _ENDED = Job("id", ("x",), _AT).ended(Exited(3), _AT)
 
 def test_running_job() -> None:
     """A running job has neither an end nor an outcome."""
-    told = convert.job_message(Job("id", ("sh", "-c", "x"), _AT, owner="o", stdout_bytes=1, stderr_bytes=2))
+    told = convert.job_message(
+        Job("id", ("sh", "-c", "x"), _AT, owner="o", principal="ci", stdout_bytes=1, stderr_bytes=2)
+    )
     assert told == pb.Job(
         id="id",
         command=["sh", "-c", "x"],
@@ -39,6 +41,7 @@ def test_running_job() -> None:
         stdout_bytes=1,
         stderr_bytes=2,
         owner="o",
+        principal="ci",
     )
     assert told.start_time.ToDatetime(UTC) == _AT
     assert told.WhichOneof("outcome") is None

@@ -30,6 +30,7 @@ def test_defaults() -> None:
     assert jobs.state_dir == Path("/home/user/.local/state/jobworker")
     assert jobs.store is StoreKind.SQLITE
     assert not jobs.keep_jobs
+    assert not jobs.isolate_owners
     assert jobs.cgroup_root == "auto"
     assert jobs.log_limit == 1 << 30
     assert jobs.keep_finished == KeepFinished(10_000, timedelta(days=30))
@@ -54,11 +55,13 @@ def test_from_line_and_environment(option: str, value: str, attribute: str, expe
     assert _parse(**{variable: ""}) == _parse()
 
 
-def test_keep_jobs() -> None:
-    """The flag can come from either side."""
-    assert _parse("--keep-jobs").keep_jobs
-    assert _parse(JOBWORKER_KEEP_JOBS="1").keep_jobs
-    assert not _parse(JOBWORKER_KEEP_JOBS="0").keep_jobs
+@pytest.mark.parametrize("flag", ["--keep-jobs", "--isolate-owners"])
+def test_flags(flag: str) -> None:
+    """Each can come from either side."""
+    attribute = flag.removeprefix("--").replace("-", "_")
+    assert getattr(_parse(flag), attribute)
+    assert getattr(_parse(**{variable_of(flag): "1"}), attribute)
+    assert not getattr(_parse(**{variable_of(flag): "0"}), attribute)
 
 
 def test_a_memory_keeps_no_jobs() -> None:
@@ -93,6 +96,7 @@ def test_paths_start_where_the_user_typed() -> None:
     [
         ("--store", "postgres", "'postgres'; give sqlite or memory"),
         ("--keep-jobs", "perhaps", "JOBWORKER_KEEP_JOBS is 'perhaps'"),
+        ("--isolate-owners", "perhaps", "JOBWORKER_ISOLATE_OWNERS is 'perhaps'"),
         ("--log-limit", "much", "--log-limit: 'much'"),
         ("--keep-finished", "some", "--keep-finished: 'some'"),
     ],

@@ -9,7 +9,8 @@ import pytest
 
 from jobworker.daemon import convert
 from jobworker.daemon.call import CURRENT, Call
-from jobworker.daemon.errors import ServerStoppingError
+from jobworker.daemon.errors import AccessDeniedError, ServerStoppingError
+from jobworker.daemon.principals import Caller, Role
 from jobworker.daemon.service import JobWorkerService
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.worker import (
@@ -42,9 +43,11 @@ class _Frames:
         self._frames = frames
         self._error = error
         self.asked: dict[str, object] = {}
+        self.shown_to: str | None = ""
 
-    async def get(self, job_id: str) -> Job:
-        """Returns the job, whose id may be shortened."""
+    async def get(self, job_id: str, *, visible_to: str | None) -> Job:
+        """Returns the job, whose id may be shortened, and notes to whom."""
+        self.shown_to = visible_to
         assert _JOB.id.startswith(job_id)
         return _JOB
 
@@ -57,11 +60,13 @@ class _Frames:
             raise self._error
 
 
-async def _read(worker: _Frames, request: pb.ReadLogsRequest | None = None) -> list[bytes]:
-    CURRENT.set(Call("/jobworker.v1.JobWorkerService/ReadLogs"))
+async def _read(
+    worker: _Frames, request: pb.ReadLogsRequest | None = None, caller: Caller | None = None, *, isolated: bool = False
+) -> list[bytes]:
+    CURRENT.set(Call("/jobworker.v1.JobWorkerService/ReadLogs", caller=caller))
     asked = pb.ReadLogsRequest(job_id=_JOB.id[:8], stream=pb.LOG_STREAM_STDERR)
     asked.MergeFrom(request or pb.ReadLogsRequest())
-    service = JobWorkerService(cast("Worker", worker), cast("Limiter", None))
+    service = JobWorkerService(cast("Worker", worker), cast("Limiter", None), isolate_owners=isolated)
     return [frame async for frame in service.ReadLogs(asked, None)]
 
 
@@ -111,6 +116,23 @@ async def test_where_to_read_on(frames: Sequence[Frame], request_: pb.ReadLogsRe
     with pytest.raises(ServerStoppingError) as caught:
         await _read(_Frames(frames, WorkerClosedError()), request_)
     assert caught.value.offset == offset
+
+
+async def test_owners_are_isolated_only_if_asked_for() -> None:
+    """Then the worker is asked for the jobs of the caller's principal, and else for anyone's."""
+    caller = Caller("ci", Role.FULL, "f" * 64)
+    for isolated, shown_to in ((True, "ci"), (False, None)):
+        worker = _Frames([LogEnd(0, _JOB)])
+        await _read(worker, caller=caller, isolated=isolated)
+        assert worker.shown_to == shown_to
+
+
+async def test_nobody_is_shown_nothing() -> None:
+    """Should the gate ever let a call in without saying whose it is, it is refused, and not shown everyone's jobs."""
+    worker = _Frames([LogEnd(0, _JOB)])
+    with pytest.raises(AccessDeniedError):
+        await _read(worker, isolated=True)
+    assert worker.shown_to == ""
 
 
 async def test_other_errors_pass() -> None:

@@ -116,7 +116,13 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
         async with (
             reloading(loaded.loader, identity, counters) as reloader,
             server.serving(
-                floor, endpoints, identity=identity, worker=worker, counters=counters, limits=loaded.limits
+                floor,
+                endpoints,
+                identity=identity,
+                worker=worker,
+                counters=counters,
+                limits=loaded.limits,
+                isolate_owners=loaded.jobs.isolate_owners,
             ) as bound,
         ):
             hangups.add(reloader.ask)

@@ -32,6 +32,8 @@ def _lines(configuration: Configuration) -> Iterator[str]:
         name = one.name if one.fingerprints != (one.name,) else "(no name)"
         yield f"  {name}: {one.role.name}"
         yield from (f"    {fingerprint}" for fingerprint in one.fingerprints)
+    if configuration.jobs.isolate_owners:
+        yield "each of them is shown its own jobs alone (--isolate-owners)"
 
 
 def _certificate(certificate: x509.Certificate) -> str:

@@ -58,6 +58,7 @@ def job_message(job: Job) -> pb.Job:
         stdout_bytes=job.stdout_bytes,
         stderr_bytes=job.stderr_bytes,
         owner=job.owner,
+        principal=job.principal,
     )
     match job.outcome:
         case Exited(code=code):

@@ -41,6 +41,7 @@ class JobOptions:
         state_dir: Where jobs and their output are kept; None for a private temporary directory.
         store: Where what is known of jobs is kept.
         keep_jobs: Whether jobs go on when the daemon is told to stop.
+        isolate_owners: Whether each client is shown the jobs of its own principal alone.
         cgroup_root: The cgroup v2 directory for jobs' cgroups, an absolute path, or auto or off.
         log_limit: How many bytes of each stream are kept; 0 for all.
         keep_finished: How many finished jobs are kept, and for how long.
@@ -49,6 +50,7 @@ class JobOptions:
     state_dir: Path | None
     store: StoreKind
     keep_jobs: bool
+    isolate_owners: bool
     cgroup_root: str
     log_limit: int
     keep_finished: KeepFinished
@@ -75,6 +77,7 @@ def parse_job_options(values: Values, uid: int) -> JobOptions:
         state_dir=_state_dir(values, store, uid),
         store=store,
         keep_jobs=keep_jobs,
+        isolate_owners=values.flag("--isolate-owners"),
         cgroup_root=_cgroup_root(values),
         log_limit=parse_log_limit(values.required("--log-limit")),
         keep_finished=parse_keep_finished(values.required("--keep-finished")),

@@ -52,6 +52,7 @@ Options:
                       are forgotten, and die, with the daemon. (default: sqlite)
   --keep-jobs         Leave the jobs running after SIGTERM and SIGINT, as always after SIGKILL, for the next daemon on
                       the state directory to take back: for an upgrade, say.
+  --isolate-owners    Show each client the jobs of its own principal alone: to everyone else they do not exist.
   --cgroup-root=<path>
                       The cgroup v2 directory in which each job gets a cgroup of its own, the surest way to find all of
                       its processes; auto takes what the daemon may use, off does without. (default: auto)
@@ -69,13 +70,13 @@ Options:
 
 Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
 JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_CRL, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
-JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
+JOBWORKER_ISOLATE_OWNERS, JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
 JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
 JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
 JOBWORKER_REQUEST_TIMEOUT, JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION,
 JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The
-flags, JOBWORKER_KEEP_JOBS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative paths
-start where the command was typed.
+flags, JOBWORKER_KEEP_JOBS, JOBWORKER_ISOLATE_OWNERS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command
+line wins. Relative paths start where the command was typed.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
 the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.

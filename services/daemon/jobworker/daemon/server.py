@@ -46,6 +46,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     worker: Worker,
     counters: Counters,
     limits: Limits,
+    isolate_owners: bool,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
 
@@ -58,6 +59,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         worker: Whose jobs to serve.
         counters: What counts the calls.
         limits: What clients may have at most.
+        isolate_owners: Whether each client is shown the jobs of its own principal alone.
 
     Raises:
         BindError: If the address can't be listened on; something else has it.
@@ -68,7 +70,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     floor.require()
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
-    methods = _methods(JobWorkerService(worker, limiter), health)
+    methods = _methods(JobWorkerService(worker, limiter, isolate_owners=isolate_owners), health)
     server.add_generic_rpc_handlers((Gate(methods, LiveCalls(identity, counters), counters, limiter),))
     bound = _bind(server, endpoints, identity)
     await server.start()

@@ -34,15 +34,17 @@ _MAX_PAGE_BYTES = 4 * 1024 * 1024
 class JobWorkerService(rpc.JobWorkerServiceServicer):
     """Serves a worker's jobs; it has no state of its own."""
 
-    def __init__(self, worker: Worker, limiter: Limiter) -> None:
+    def __init__(self, worker: Worker, limiter: Limiter, *, isolate_owners: bool = False) -> None:
         """Serves nothing yet.
 
         Args:
             worker: Whose jobs to serve.
             limiter: What knows how many jobs there may be, and how long commands.
+            isolate_owners: Whether each caller is shown the jobs of its own principal alone.
         """
         self._worker = worker
         self._limiter = limiter
+        self._isolate_owners = isolate_owners
 
     def __repr__(self) -> str:
         return f"<JobWorkerService worker={self._worker!r}>"
@@ -65,22 +67,24 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
     async def StopJob(self, request: pb.StopJobRequest, context: object) -> pb.StopJobResponse:
         """Stops a job and answers once its processes are gone."""
         grace_period = convert.grace_seconds(request.grace_period)
-        return pb.StopJobResponse(job=_told(await self._worker.stop(request.job_id, grace_period=grace_period)))
+        job = await self._worker.stop(request.job_id, grace_period=grace_period, visible_to=self._view())
+        return pb.StopJobResponse(job=_told(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: object) -> pb.GetJobResponse:
         """Answers with a job as it is now."""
-        return pb.GetJobResponse(job=_told(await self._worker.get(request.job_id)))
+        return pb.GetJobResponse(job=_told(await self._worker.get(request.job_id, visible_to=self._view())))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: object) -> pb.ListJobsResponse:
         """Answers with a page of jobs: fewer than asked for if they would make too large a message."""
-        page = await self._worker.list(page_size=request.page_size, page_token=request.page_token)
+        size, token, view = request.page_size, request.page_token, self._view()
         while True:
+            page = await self._worker.list(page_size=size, page_token=token, visible_to=view)
             response = pb.ListJobsResponse(
                 jobs=map(convert.job_message, page.jobs), next_page_token=page.next_page_token
             )
             if response.ByteSize() <= _MAX_PAGE_BYTES or len(page.jobs) == 1:
                 return response
-            page = await self._worker.list(page_size=len(page.jobs) // 2, page_token=request.page_token)
+            size = len(page.jobs) // 2
 
     async def ReadLogs(self, request: pb.ReadLogsRequest, context: object) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
         """Streams an output log, then says where it ended and how the job is; frames as their bytes."""
@@ -89,7 +93,7 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
         offset = request.offset if tail_lines is None else None
         stream = convert.stream_name(request.stream)
         # In full from here on: the beginning of an id may fit further jobs later.
-        job_id = (await self._worker.get(request.job_id)).id
+        job_id = (await self._worker.get(request.job_id, visible_to=self._view())).id
         CURRENT.get().job_id = job_id
         reading = self._worker.read_logs(
             job_id, stream, offset=request.offset, follow=request.follow, tail_lines=tail_lines, limit=request.limit
@@ -105,7 +109,11 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
 
     async def DeleteJob(self, request: pb.DeleteJobRequest, context: object) -> pb.DeleteJobResponse:
         """Deletes a finished job and its output, and answers with the job as it was."""
-        return pb.DeleteJobResponse(job=_told(await self._worker.delete(request.job_id)))
+        return pb.DeleteJobResponse(job=_told(await self._worker.delete(request.job_id, visible_to=self._view())))
+
+    def _view(self) -> str | None:
+        """Returns whose jobs the caller is shown; None for everyone's."""
+        return admitted().principal if self._isolate_owners else None
 
 
 def _told(job: Job) -> pb.Job:

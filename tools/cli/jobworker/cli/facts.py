@@ -46,6 +46,9 @@ def _facts(job: Job, now: float) -> Iterator[tuple[str, str]]:
         yield "stop requested", local_time_with_zone(job.stop_request_time)
     yield "stdout", f"{job.stdout_bytes} bytes"
     yield "stderr", f"{job.stderr_bytes} bytes"
+    # Another name than the certificate's; none of a daemon that has no names.
+    if job.principal not in {"", job.owner}:
+        yield "principal", printable(job.principal)
     yield "owner", printable(job.owner)
 
 
