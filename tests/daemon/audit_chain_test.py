@@ -118,6 +118,12 @@ def test_any_removed_bytes_are_found(place: int, count: int) -> None:
     assert found(WHOLE[:place] + WHOLE[place + count :])
 
 
+def test_nothing_is_no_chain() -> None:
+    """A log that was emptied does not pass for one in which nothing happened."""
+    with pytest.raises(BrokenChainError, match=r"^there is no line in it$"):
+        verify(b"", b"")
+
+
 @given(st.lists(st.sampled_from(CHAIN), max_size=9))
 def test_any_other_lines_are_found(lines: list[bytes]) -> None:
     """Lines removed, swapped, doubled, or several of these: only the chain itself is the chain."""

@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from devcerts import Authority, KeyType
 from jobworker.daemon import tls
+from jobworker.daemon.audit import NoAudit
 from jobworker.daemon.call import CURRENT, Call
 from jobworker.daemon.certificates import ServerIdentity
 from jobworker.daemon.counters import Counters
@@ -109,7 +110,7 @@ def _limiter(**limits: float) -> Limiter:
 
 async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
     counters = counters or Counters()
-    gate = Gate(_methods(**behaviours), _calls(counters), counters, _limiter())
+    gate = Gate(_methods(**behaviours), _calls(counters), counters, limiter=_limiter(), audit=NoAudit())
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).stream_unary
     return await behaviour(iter(()), context)
@@ -181,7 +182,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, _calls(Counters()), Counters(), _limiter())
+        Gate(methods, _calls(Counters()), Counters(), limiter=_limiter(), audit=NoAudit())
 
 
 def test_descriptors_count_too() -> None:
@@ -212,7 +213,7 @@ async def test_all_arities() -> None:
         handler = made(behaviour, bytes.decode, str.encode)
         context: Any = _Context()
         # A stream of requests comes as an iterator, which grpc itself fills.
-        answer = await body_of(handler, _limiter())("stream", context)
+        answer = await body_of(handler, _limiter(), NoAudit())("stream", context)
         assert (answer or context.sent) == expected
 
 
@@ -233,5 +234,5 @@ async def test_stream_is_closed_with_its_call() -> None:
     CURRENT.set(Call("/x/Y"))
     handler: Any = grpc.unary_stream_rpc_method_handler(cast("Any", often))
     with pytest.raises(aio.InternalError):
-        await body_of(handler, _limiter())("stream", cast("Any", Gone()))
+        await body_of(handler, _limiter(), NoAudit())("stream", cast("Any", Gone()))
     assert closed

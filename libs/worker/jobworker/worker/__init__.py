@@ -45,7 +45,7 @@ from jobworker.worker.inotify import Inotify
 from jobworker.worker.job import STREAMS, Exited, Job, JobState, Lost, Outcome, Signaled, StreamName
 from jobworker.worker.memory_store import MemoryJobStore
 from jobworker.worker.retention import KeepFinished
-from jobworker.worker.starts import Admit
+from jobworker.worker.starts import Admit, Announce
 from jobworker.worker.store import JobStore, Page
 from jobworker.worker.worker import Worker
 
@@ -53,6 +53,7 @@ __all__ = [
     "STREAMS",
     "Admit",
     "AmbiguousJobIdError",
+    "Announce",
     "CgroupError",
     "Closed",
     "CommandTooLongError",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobworker.worker.bus import Subscription
     from jobworker.worker.frames import Frame
     from jobworker.worker.job import Job, StreamName
-    from jobworker.worker.starts import Admit
+    from jobworker.worker.starts import Admit, Announce
 
 
 class Operations:
@@ -35,7 +35,7 @@ class Operations:
         self.bus = MessageBus()
         self._opened: Parts | None = None
 
-    async def start(
+    async def start(  # noqa: PLR0913 - each says one thing of the job, or of who is asked
         self,
         command: Sequence[str],
         *,
@@ -43,6 +43,7 @@ class Operations:
         principal: str | None = None,
         request_id: str | None = None,
         admit: Admit | None = None,
+        announce: Announce | None = None,
     ) -> Job:
         """Starts a job.
 
@@ -54,6 +55,7 @@ class Operations:
                 often and however concurrently it is asked for, for as long as that job is kept. None or "" for a new
                 job in any case.
             admit: Asked if this is a new job, right before it begins; see `Admit`. None lets each one in.
+            announce: Told of a new job once it was admitted, before it is made; see `Announce`. None tells nobody.
 
         Returns:
             The job, which runs. It goes on whatever happens to the caller.
@@ -73,7 +75,7 @@ class Operations:
         words, request = arguments.check_command(command), arguments.check_request_id(request_id)
         whose = owner if principal is None else principal
         wanted = Reservation(str(uuid.uuid4()), words, owner, whose, request)
-        return parts.lifecycle.measured(await parts.starts.start(wanted, admit))
+        return parts.lifecycle.measured(await parts.starts.start(wanted, admit, announce))
 
     async def stop(self, job_id: str, *, grace_period: float = 0.0, visible_to: str | None = None) -> Job:
         """Ends a job and returns it once its processes are gone; a finished job is returned as it is.

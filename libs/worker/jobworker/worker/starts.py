@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Admit: TypeAlias = "Callable[[Collection[str]], None]"
 """Is given the principal of each job that runs or is being started, one entry a job; raises to refuse a new one."""
 
+Announce: TypeAlias = "Callable[[str], Awaitable[None]]"
+"""Is given a new job's id once it was admitted, and before anything is done for it; raises to have nothing done."""
+
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -60,7 +63,7 @@ class _Pending:
             if not future.done():
                 future.set_result(job)
 
-    def fail(self, error: WorkerError) -> None:
+    def fail(self, error: Exception) -> None:
         """Answers whoever waits."""
         for future in self.waiting:
             if not future.done():
@@ -111,7 +114,7 @@ class Starts:
         for reservation in await self._store.reservations():
             self._add(_Pending(reservation, is_old=True, asked=True))
 
-    async def start(self, wanted: Reservation, admit: Admit | None = None) -> Job:
+    async def start(self, wanted: Reservation, admit: Admit | None = None, announce: Announce | None = None) -> Job:
         """Starts a job, or finds the one that the same principal's same request id has started already.
 
         A caller that is cancelled meanwhile leaves the start to go on: a start is never half done.
@@ -119,6 +122,7 @@ class Starts:
         Args:
             wanted: The job, with an id that it gets if it is a new one.
             admit: What may refuse a new one; it raises whatever the caller is to be told.
+            announce: What is to know of a new one before it is made, and may refuse it in the same way.
 
         Raises:
             RequestIdReusedError: If the request id came before with another command; the caller's fault.
@@ -130,7 +134,7 @@ class Starts:
             found = await self._find(wanted)
             if isinstance(found, Job):
                 return found
-            pending = found or await self._begin(wanted, admit)
+            pending = found or await self._begin(wanted, admit, announce)
         return await (pending.wait() if pending.start_time is None else self._keep(pending, pending.start_time))
 
     async def _find(self, wanted: Reservation) -> _Pending | Job | None:
@@ -143,14 +147,15 @@ class Starts:
             raise RequestIdReusedError(wanted.request_id)
         return found
 
-    async def _begin(self, wanted: Reservation, admit: Admit | None) -> _Pending:
+    async def _begin(self, wanted: Reservation, admit: Admit | None, announce: Announce | None) -> _Pending:
         if admit:
             admit(await self._under_way())
         if self._failure is not None:
             raise self._failure
         pending = _Pending(wanted)
         self._add(pending)
-        self._tasks.create_task(self._request(pending), name=f"jobworker: start {pending.reservation.job_id}")
+        name = f"jobworker: start {pending.reservation.job_id}"
+        self._tasks.create_task(self._request(pending, announce), name=name)
         return pending
 
     async def _under_way(self) -> tuple[str, ...]:
@@ -163,9 +168,18 @@ class Starts:
     def _starting(self) -> dict[str, str]:
         return {job_id: pending.reservation.principal for job_id, pending in self._pending.items()}
 
-    async def _request(self, pending: _Pending) -> None:
-        """Reserves a start, so that it is never made twice, and asks the supervisor for it."""
+    async def _request(self, pending: _Pending, announce: Announce | None) -> None:
+        """Announces a start, reserves it, so that it is never made twice, and asks the supervisor for it."""
         job_id = pending.reservation.job_id
+        try:
+            if announce:
+                await announce(job_id)
+        except Exception as error:  # noqa: BLE001 - it is the caller's, who may raise what it likes
+            if job_id in self._pending:
+                self._forget(job_id).fail(error)
+            return
+        if job_id not in self._pending:
+            return  # it was failed meanwhile
         try:
             await self._store.reserve(pending.reservation)
             failpoints.reach(failpoints.STORED)

@@ -10,10 +10,11 @@ import resource
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jobworker.daemon import __version__, configuration, logs, options, tls
 from jobworker.daemon.address import bindable
+from jobworker.daemon.audit import auditing
 from jobworker.daemon.config_report import description
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import ConfigurationError, DaemonError
@@ -23,6 +24,8 @@ from jobworker.daemon.live_identity import LiveIdentity
 from jobworker.daemon.notify import notify
 from jobworker.daemon.reloading import reloading
 from jobworker.daemon.signals import HangupSignals, StopSignals
+from jobworker.daemon.values import Values
+from jobworker.daemon.verify_audit import verify_audit
 from jobworker.worker import (
     CgroupError,
     InheritanceError,
@@ -86,8 +89,15 @@ def _check_config(typed: Typed) -> int:
     return 0
 
 
+def _verify_audit(typed: Typed) -> int:
+    # docopt gives lists for what may come several times.
+    files, expected = cast("list[str]", typed["<file>"]), cast("list[str]", typed["--expect"])
+    values = Values(typed, os.environ, {})
+    return verify_audit(list(map(values.absolute, files)), expected, values.text("--expect-last"))
+
+
 # What each command of the command line does, beside serving, which has none.
-_COMMANDS: dict[str, Callable[[Typed], int]] = {"check-config": _check_config}
+_COMMANDS: dict[str, Callable[[Typed], int]] = {"check-config": _check_config, "verify-audit": _verify_audit}
 
 
 async def run(floor: tls.Floor, loaded: Configuration) -> int:
@@ -110,7 +120,9 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     endpoints = bindable(loaded.endpoints)
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
-    async with _working(loaded.jobs) as worker:
+    # Around the worker: how the calls under way end is in the audit log.
+    async with auditing(loaded.audit) as audit, _working(loaded.jobs) as worker:
+        hangups.add(audit.reopen)
         _raise_file_limit()
         identity = LiveIdentity(loaded.snapshot)
         async with (
@@ -123,6 +135,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
                 counters=counters,
                 limits=loaded.limits,
                 isolate_owners=loaded.jobs.isolate_owners,
+                audit=audit,
             ) as bound,
         ):
             hangups.add(reloader.ask)

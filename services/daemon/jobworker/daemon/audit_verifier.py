@@ -114,6 +114,8 @@ class Verifier:
         """
         if self._suspect:
             raise _broken(self._suspect)
+        if self._head is None:
+            raise BrokenChainError("there is no line in it")
         return self._report
 
     def _after(self, raw: bytes, line: Line) -> Head | None:

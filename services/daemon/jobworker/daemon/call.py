@@ -10,8 +10,14 @@ from jobworker.daemon.errors import AccessDeniedError
 from jobworker.daemon.peer import NOBODY
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from jobworker.daemon.peer import Peer
     from jobworker.daemon.principals import Caller
+
+
+async def nobody_listens(_job_id: str) -> None:
+    """Announces nothing, where nothing is audited."""
 
 
 @final
@@ -24,12 +30,19 @@ class Call:
         peer: Who calls, as the handshake proved it.
         caller: Who calls, as the role table knows it; None until that was asked, and for one that it does not know.
         job_id: The job that it is about: as the client named it, then in full once that is known; empty if none.
+        request: What is asked for, a message; None until that was received.
+        announce: Tells the audit log which job is about to be changed, and raises if it can't take that; nothing may be
+            changed then.
+        is_audited: Whether the audit log is told what comes of it.
     """
 
     method: str
     peer: Peer = NOBODY
     caller: Caller | None = None
     job_id: str = ""
+    request: object = None
+    announce: Callable[[str], Awaitable[None]] = nobody_listens
+    is_audited: bool = False
 
 
 CURRENT: ContextVar[Call] = ContextVar("CURRENT")

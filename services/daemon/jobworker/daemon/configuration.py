@@ -12,6 +12,7 @@ from jobworker.daemon.snapshot_loader import SnapshotLoader
 
 if TYPE_CHECKING:
     from jobworker.daemon.address import Endpoint
+    from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.job_options import JobOptions
     from jobworker.daemon.limits import Limits
     from jobworker.daemon.options import Options
@@ -29,6 +30,7 @@ class Configuration:
         loader: What loads the snapshots after that one.
         jobs: How jobs are run and kept.
         limits: What clients may have at most.
+        audit: How calls are audited.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -36,6 +38,7 @@ class Configuration:
     loader: SnapshotLoader
     jobs: JobOptions
     limits: Limits
+    audit: AuditOptions
 
 
 def load(options: Options, uid: int) -> Configuration:
@@ -59,4 +62,4 @@ def load(options: Options, uid: int) -> Configuration:
     snapshot = problems.of(loader.load)
     if endpoints is None or snapshot is None:
         raise problems.error()
-    return Configuration(endpoints, snapshot, loader, options.jobs, options.limits)
+    return Configuration(endpoints, snapshot, loader, options.jobs, options.limits, options.audit)

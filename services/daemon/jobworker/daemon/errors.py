@@ -64,6 +64,25 @@ class RoleTooLowError(CallError):
         self.required = required
 
 
+class AuditUnwritableError(CallError):
+    """The audit log can't be written, and without it nothing may be changed; the host's fault."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon can't write its audit log, so nothing was changed; its own log says more")
+
+
+class AuditOutcomeError(CallError):
+    """The call was carried out, but the audit log does not say so yet; the host's fault.
+
+    Attributes:
+        job_id: The job that was started, stopped or deleted.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"done (job {job_id}), but the daemon can't write that to its audit log; don't repeat it")
+        self.job_id = job_id
+
+
 class UnknownMethodError(CallError):
     """The daemon has no such method; the caller's fault, or its proto is of another version."""
 

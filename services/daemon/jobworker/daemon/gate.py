@@ -25,6 +25,7 @@ from jobworker.daemon.permissions import check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
+    from jobworker.daemon.audit import Audit
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.limiter import Limiter
     from jobworker.daemon.live_calls import LiveCalls
@@ -41,7 +42,9 @@ _MAX_FIELD = 200
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(self, methods: Methods, calls: LiveCalls, counters: Counters, limiter: Limiter) -> None:
+    def __init__(
+        self, methods: Methods, calls: LiveCalls, counters: Counters, *, limiter: Limiter, audit: Audit
+    ) -> None:
         """Wraps the methods.
 
         Args:
@@ -49,6 +52,7 @@ class Gate(grpc.GenericRpcHandler):
             calls: What lets calls in, and ends those that may not go on.
             counters: What counts the calls, by their codes.
             limiter: What bounds their requests, and how many may stream.
+            audit: What audits them.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
@@ -57,6 +61,7 @@ class Gate(grpc.GenericRpcHandler):
         self._calls = calls
         self._counters = counters
         self._limiter = limiter
+        self._audit = audit
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -68,7 +73,7 @@ class Gate(grpc.GenericRpcHandler):
         return self._handlers.get(method) or self._guarded(method, _NO_SUCH_METHOD)
 
     def _guarded(self, method: str, handler: Handler) -> Handler:
-        body = body_of(handler, self._limiter)
+        body = body_of(handler, self._limiter, self._audit)
         if handler.response_streaming:
             body = self._counted(body)
 
@@ -98,6 +103,7 @@ class Gate(grpc.GenericRpcHandler):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is told and logged here
             code = rule_of(error).code
+            await self._audit.refused(call, context.peer(), error)
             await _tell(error, call, context)
         finally:
             self._counters.add("jobworker_calls_total", f"code={code_pb2.Code.Name(code)}")

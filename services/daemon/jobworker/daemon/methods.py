@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from grpc import aio
 
+    from jobworker.daemon.audit import Audit
     from jobworker.daemon.limiter import Limiter
 
     # What a message is depends on the method.
@@ -55,7 +56,7 @@ def _described(service: str) -> Iterator[str]:
         yield f"/{service}/{method.name}"
 
 
-def body_of(handler: Handler, limiter: Limiter) -> Body:
+def body_of(handler: Handler, limiter: Limiter, audit: Audit) -> Body:
     """Returns what runs a handler, from the request's bytes to the response's, whatever the handler's arity.
 
     The gate is to see every error, those of parsing and serializing too, so grpc itself is given neither to do. Nor is
@@ -64,6 +65,7 @@ def body_of(handler: Handler, limiter: Limiter) -> Body:
     Args:
         handler: The method's own.
         limiter: What bounds its requests.
+        audit: What audits its calls, once there is a request.
     """
     # grpc's types speak of its synchronous server alone.
     behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
@@ -74,7 +76,12 @@ def body_of(handler: Handler, limiter: Limiter) -> Body:
         return requests if handler.request_streaming else parse(await receive(context, limiter))
 
     async def answer_once(requests: object, context: Context) -> object:
-        return write(await behaviour(await read(requests, context), context))
+        request = await read(requests, context)
+
+        async def answer() -> object:
+            return write(await behaviour(request, context))
+
+        return await audit.carry_out(CURRENT.get(), context.peer(), answer)
 
     async def answer_often(requests: object, context: Context) -> None:
         # A client that is gone ends the loop; the generator's own clean-up must not wait for the garbage collector.
@@ -101,7 +108,8 @@ def _parser(handler: Handler) -> Callable[[Any], object]:
 
     def parse_and_note(raw: bytes) -> object:
         request = parse(raw)
-        CURRENT.get().job_id = getattr(request, "job_id", "")
+        call = CURRENT.get()
+        call.request, call.job_id = request, getattr(request, "job_id", "")
         return request
 
     return parse_and_note

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import docopt
 
-from jobworker.daemon import __version__, job_options, limit_options
+from jobworker.daemon import __version__, audit_options, job_options, limit_options
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.values import Values
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.job_options import JobOptions
     from jobworker.daemon.limits import Limits
 
@@ -24,11 +25,14 @@ USAGE = f"""Serves jobs over gRPC with mutual TLS.
 Usage:
   worker-daemon [options]
   worker-daemon check-config [options]
+  worker-daemon verify-audit [--expect-last=<hash>] [--expect=<hash>]... <file>...
   worker-daemon -h | --help
   worker-daemon --version
 
 Without a command it serves. check-config prints who may do what with these options, or all that is wrong with them, and
-serves nothing.
+serves nothing. verify-audit says whether the files of an audit log, the oldest first, are one unbroken chain; else it
+exits with 1, and says at which line it was changed. --expect-last gives the hash that the last line has to have,
+--expect that of any line that has to be there.
 
 Options:
   -h --help           Show this screen.
@@ -63,7 +67,8 @@ Options:
                       How many finished jobs are kept, such as 500, or for how long, such as 30d, 12h, 45m or 90s, or
                       both, with a comma between them. Beyond that they are deleted, output and all, the oldest first.
                       all keeps every one. (default: 10000,30d)
-{limit_options.USAGE}  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
+{limit_options.USAGE}{audit_options.USAGE}\
+  --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates
                       Listen beyond loopback even though the certificates or roles are those of the folder certs/,
                       whose keys everyone has.
@@ -74,9 +79,10 @@ JOBWORKER_ISOLATE_OWNERS, JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_
 JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
 JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
 JOBWORKER_REQUEST_TIMEOUT, JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION,
-JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The
-flags, JOBWORKER_KEEP_JOBS, JOBWORKER_ISOLATE_OWNERS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command
-line wins. Relative paths start where the command was typed.
+JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_AUDIT_LOG, JOBWORKER_AUDIT_REDACT_ARGUMENTS,
+JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKER_KEEP_JOBS, JOBWORKER_ISOLATE_OWNERS,
+JOBWORKER_AUDIT_REDACT_ARGUMENTS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative
+paths start where the command was typed.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
 the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.
@@ -107,6 +113,7 @@ class Options:
         crl: The certificate revocation lists; None if there are none.
         jobs: How jobs are run and kept.
         limits: What clients may have at most.
+        audit: How calls are audited.
         log_level: A level of the module logging.
         insecure_dev_certificates: Whether the published certificates may serve beyond loopback.
     """
@@ -119,6 +126,7 @@ class Options:
     crl: Path | None
     jobs: JobOptions
     limits: Limits
+    audit: AuditOptions
     log_level: int
     insecure_dev_certificates: bool
 
@@ -153,6 +161,7 @@ def options_of(typed: Mapping[str, str | bool | None], environment: Mapping[str,
         crl=None if (crl := values.text("--crl")) is None else values.absolute(crl),
         jobs=job_options.parse_job_options(values, uid),
         limits=limit_options.parse_limits(values),
+        audit=audit_options.parse_audit_options(values),
         log_level=_log_level(values.required("--log-level")),
         insecure_dev_certificates=values.flag("--insecure-dev-certificates"),
     )

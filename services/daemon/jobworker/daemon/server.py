@@ -27,6 +27,7 @@ from jobworker.v1.job_worker_pb2_grpc import add_JobWorkerServiceServicer_to_ser
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from jobworker.daemon.audit import Audit
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.limits import Limits
     from jobworker.daemon.live_identity import LiveIdentity
@@ -47,6 +48,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     counters: Counters,
     limits: Limits,
     isolate_owners: bool,
+    audit: Audit,
 ) -> AsyncIterator[tuple[Endpoint, ...]]:
     """Serves the worker's jobs inside the context, and says where; leaving it drains the server.
 
@@ -60,6 +62,7 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
         counters: What counts the calls.
         limits: What clients may have at most.
         isolate_owners: Whether each client is shown the jobs of its own principal alone.
+        audit: What audits them.
 
     Raises:
         BindError: If the address can't be listened on; something else has it.
@@ -71,7 +74,8 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
     methods = _methods(JobWorkerService(worker, limiter, isolate_owners=isolate_owners), health)
-    server.add_generic_rpc_handlers((Gate(methods, LiveCalls(identity, counters), counters, limiter),))
+    gate = Gate(methods, LiveCalls(identity, counters), counters, limiter=limiter, audit=audit)
+    server.add_generic_rpc_handlers((gate,))
     bound = _bind(server, endpoints, identity)
     await server.start()
     try:

@@ -61,13 +61,15 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
             principal=by.principal,
             request_id=request.request_id or None,
             admit=lambda under_way: self._limiter.admit_start(by.principal, under_way),
+            announce=CURRENT.get().announce,
         )
         return pb.StartJobResponse(job=_told(job))
 
     async def StopJob(self, request: pb.StopJobRequest, context: object) -> pb.StopJobResponse:
         """Stops a job and answers once its processes are gone."""
         grace_period = convert.grace_seconds(request.grace_period)
-        job = await self._worker.stop(request.job_id, grace_period=grace_period, visible_to=self._view())
+        job_id = await self._announced(request.job_id)
+        job = await self._worker.stop(job_id, grace_period=grace_period, visible_to=self._view())
         return pb.StopJobResponse(job=_told(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: object) -> pb.GetJobResponse:
@@ -109,7 +111,14 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
 
     async def DeleteJob(self, request: pb.DeleteJobRequest, context: object) -> pb.DeleteJobResponse:
         """Deletes a finished job and its output, and answers with the job as it was."""
-        return pb.DeleteJobResponse(job=_told(await self._worker.delete(request.job_id, visible_to=self._view())))
+        job_id = await self._announced(request.job_id)
+        return pb.DeleteJobResponse(job=_told(await self._worker.delete(job_id, visible_to=self._view())))
+
+    async def _announced(self, named: str) -> str:
+        """Returns the id of a job that a client names, once the audit log says that the job is about to be changed."""
+        job_id = (await self._worker.get(named, visible_to=self._view())).id
+        await CURRENT.get().announce(job_id)
+        return job_id
 
     def _view(self) -> str | None:
         """Returns whose jobs the caller is shown; None for everyone's."""

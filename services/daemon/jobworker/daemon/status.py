@@ -104,6 +104,8 @@ RULES: Mapping[type[Exception], Rule] = MappingProxyType(
         errors.AccessDeniedError: Rule(code_pb2.PERMISSION_DENIED, "ACCESS_DENIED"),
         errors.ConnectionTooWeakError: Rule(code_pb2.PERMISSION_DENIED, "CONNECTION_TOO_WEAK"),
         errors.RoleTooLowError: Rule(code_pb2.PERMISSION_DENIED, "ROLE_TOO_LOW", metadata=("role", "required")),
+        errors.AuditUnwritableError: Rule(code_pb2.INTERNAL, "AUDIT_LOG_UNWRITABLE"),
+        errors.AuditOutcomeError: Rule(code_pb2.INTERNAL, "AUDIT_OUTCOME_UNWRITTEN", metadata=("job_id",)),
         errors.UnknownMethodError: Rule(code_pb2.UNIMPLEMENTED, "UNKNOWN_METHOD"),
         errors.UnknownServiceError: Rule(code_pb2.NOT_FOUND, "SERVICE_NOT_FOUND"),
         errors.MalformedRequestError: _MALFORMED,
