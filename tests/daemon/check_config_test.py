@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon_world import run_to_its_end
+from identity_world import LivePki
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,36 @@ def test_all_mistakes_of_a_role_table(pki: Pki, tmp_path: Path) -> None:
     first, second = done.stderr.splitlines()
     assert first.startswith(f"worker-daemon: {roles}:2: FULL, entry 1: 'zz'")
     assert second.startswith(f"worker-daemon: {roles}:3: unknown role 'ADMIN'")
+
+
+def test_certificates(pki: Pki, tmp_path: Path) -> None:
+    """The server's certificate and the CA are told with their ends, and so are revocation lists."""
+    done = run_to_its_end("check-config", *pki.options())
+    server, ca, lists = done.stdout.splitlines()[1:4]
+    assert server.startswith("server certificate: 'CN=server', expires 20")
+    assert ca.startswith("CA: 'CN=test CA', expires 20")
+    assert lists == "CRL: none"
+    live = LivePki.make(tmp_path / "live")
+    live.revoke("log")
+    done = run_to_its_end("check-config", *live.pki.options(crl=str(live.folder / "crl.pem")))
+    assert "\nCRL: of 'CN=test CA', 1 revoked, expires 20" in done.stdout
+
+
+def test_mistakes_in_several_files(tmp_path: Path) -> None:
+    """All are told, whichever files they are in."""
+    live = LivePki.make(tmp_path / "live")
+    (live.folder / "server-key.pem").chmod(0o644)
+    live.replace("roles.toml", b"LOG = 1")
+    live.replace("crl.pem", b"x")
+    done = run_to_its_end("check-config", *live.pki.options(crl=str(live.folder / "crl.pem"), address="nonsense"))
+    address, key, roles = done.stderr.splitlines()
+    assert "'nonsense'" in address
+    assert "server-key.pem has the mode 0644" in key
+    assert "roles.toml:1: LOG is not a list" in roles
+    (live.folder / "server-key.pem").chmod(0o600)
+    roles, crl = run_to_its_end("check-config", *live.pki.options(crl=str(live.folder / "crl.pem"))).stderr.splitlines()
+    assert "roles.toml:1: LOG is not a list" in roles
+    assert "crl.pem: no certificate revocation list" in crl
 
 
 def test_wrong_option() -> None:

@@ -41,6 +41,13 @@ def test_paths_from_line_and_environment(option: str) -> None:
     assert getattr(_parse([f"{option}=/from/line"], environment), attribute) == Path("/from/line")
 
 
+def test_revocation_lists() -> None:
+    """There are none unless they are asked for."""
+    assert _parse([], {}).crl is None
+    assert _parse(["--crl=/crl"], {"JOBWORKER_CRL": "/other"}).crl == Path("/crl")
+    assert _parse([], {"JOBWORKER_CRL": "/other"}).crl == Path("/other")
+
+
 def test_other_options_from_line_and_environment() -> None:
     """Address, level and flag can come from either side too."""
     environment = {

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,6 @@ from daemon_world import follow, new_world, program, read_until, run_to_its_end,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from daemon_world import Pki, World
 
@@ -101,6 +101,22 @@ def test_wrong_variable(pki: Pki, taken: str) -> None:
 def test_foreign_key(pki: Pki, taken: str) -> None:
     """A key that is not the certificate's is found before any client fails of it."""
     assert "is not that of" in _refusal(*pki.options(address=taken, key=pki.file("full-key.pem")))
+
+
+def test_a_key_that_others_can_read(pki: Pki, taken: str, tmp_path: Path) -> None:
+    """It is refused, as ssh does; the public ones, which everyone has, are not."""
+    key = tmp_path / "key.pem"
+    key.write_text(Path(pki.file("server-key.pem")).read_text())
+    key.chmod(0o644)
+    assert f"{key} has the mode 0644" in _refusal(*pki.options(address=taken, key=str(key)))
+    key.write_text(Path("certs/server-key.pem").read_text())
+    assert "already in use" in _refusal(f"--address={taken}", f"--key={key}", code=1)
+
+
+def test_a_revocation_list_that_is_none(pki: Pki, taken: str) -> None:
+    """One that was asked for and can't be believed keeps the daemon from starting."""
+    assert "no certificate revocation list" in _refusal(*pki.options(address=taken, crl="/dev/null"))
+    assert "can't read /no/such" in _refusal(*pki.options(address=taken, crl="/no/such"))
 
 
 def test_expired_certificate(pki: Pki, taken: str) -> None:

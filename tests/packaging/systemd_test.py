@@ -54,6 +54,7 @@ def test_a_unit_lets_jobs_outlive_the_daemon(unit: Path) -> None:
         "RestartPreventExitStatus": "2",
         "OOMPolicy": "continue",
         "TasksMax": "infinity",
+        "ExecReload": "/bin/kill -HUP $MAINPID",
     }
     found = settings(unit)
     assert {name: found.get(name) for name in wanted} == wanted

@@ -34,6 +34,7 @@ class Call:
         announce: Tells the audit log which job is about to be changed, and raises if it can't take that; nothing may be
             changed then.
         is_audited: Whether the audit log is told what comes of it.
+        reason: Why the caller's certificate lets nobody in, for the log alone; empty if it does.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Call:
     request: object = None
     announce: Callable[[str], Awaitable[None]] = nobody_listens
     is_audited: bool = False
+    reason: str = ""
 
 
 CURRENT: ContextVar[Call] = ContextVar("CURRENT")

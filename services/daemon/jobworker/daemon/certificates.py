@@ -67,9 +67,10 @@ def check_identity(files: IdentityFiles, contents: Contents, now: datetime) -> S
     chain = problems.of(_certificates, certificate, files.cert, "--cert")
     authorities = problems.of(_certificates, ca, files.ca, "--ca")
     public_key = problems.of(_public_key, key, files.key)
+    own_key = problems.of(_certified_key, chain[0], files.cert) if chain else None
     if chain:
         problems.of(_check_valid, chain[0], now, f"the server's certificate {files.cert}", "--cert")
-        if public_key is not None and public_key != chain[0].public_key():
+        if public_key is not None and own_key is not None and public_key != own_key:
             problems.add(f"the key {files.key} is not that of {files.cert}; give another --key or --cert")
     if authorities:
         latest = max(authorities, key=lambda one: one.not_valid_after_utc)
@@ -92,6 +93,13 @@ def _certificates(pem: bytes, path: Path, option: str) -> Sequence[x509.Certific
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise ConfigurationError(f"no PEM certificate in {path}; give another {option}") from None
+
+
+def _certified_key(certificate: x509.Certificate, path: Path) -> object:
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(f"the key in {path} is of an unknown kind; give another --cert") from None
 
 
 def _check_valid(certificate: x509.Certificate, now: datetime, what: str, option: str) -> None:

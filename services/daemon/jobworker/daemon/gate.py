@@ -147,4 +147,6 @@ def _log(call: Call, code: code_pb2.Code.ValueType, context: Context, started: f
         "address": context.peer(),
         "job": call.job_id[:_MAX_FIELD],
     }
+    if call.reason:
+        fields["reason"] = call.reason
     _logger.log(level, "call", extra={"fields": fields})

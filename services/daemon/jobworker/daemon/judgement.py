@@ -44,6 +44,10 @@ class Verdict:
         """Returns who calls with the certificate at a time; None if nobody may then."""
         return self.caller if self.since <= now <= self.until else None
 
+    def reason_at(self, now: float) -> str:
+        """Returns why nobody may call with the certificate at a time; empty if somebody may."""
+        return self.reason or ("" if self.since <= now <= self.until else "expired")
+
 
 def judge(certificate: bytes, sent: bytes, snapshot: Snapshot) -> Verdict:
     """Returns what a snapshot says of a client's certificate.
@@ -60,8 +64,13 @@ def judge(certificate: bytes, sent: bytes, snapshot: Snapshot) -> Verdict:
     try:
         leaf = x509.load_pem_x509_certificate(certificate)
         others = x509.load_pem_x509_certificates(sent)[:_MAX_SENT] if sent else []
+        return _judge(leaf, others, snapshot)
     except ValueError:
+        # Its parts are read when they are first asked for.
         return Verdict(None, reason="unreadable certificate")
+
+
+def _judge(leaf: x509.Certificate, others: Sequence[x509.Certificate], snapshot: Snapshot) -> Verdict:
     caller = snapshot.principals.caller(fingerprint_of(leaf))
     if caller is None:
         return Verdict(None, reason="not in the role table")
@@ -98,9 +107,9 @@ def _paths(
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if certificate.issuer != issuer.subject:
-        return False
     try:
+        if certificate.issuer != issuer.subject:
+            return False
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
         return False

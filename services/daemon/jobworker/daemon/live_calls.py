@@ -71,8 +71,9 @@ class LiveCalls:
             UnknownMethodError: If there is no such method.
             RoleTooLowError: If the method needs a higher role.
         """
-        caller = self._verdict(call).caller_at(time.time())
-        call.caller = caller
+        verdict, now = self._verdict(call), time.time()
+        caller = verdict.caller_at(now)
+        call.caller, call.reason = caller, verdict.reason_at(now)
         authorize(caller and caller.role, call.method)
 
     @contextmanager
@@ -124,13 +125,13 @@ class LiveCalls:
         if live.task is not None:
             live.task.cancel()
         self._counters.add("jobworker_calls_ended_total", "reason=access_lost")
-        reason = verdict.reason or ("role too low" if verdict.caller_at(time.time()) else "expired")
+        live.call.reason = verdict.reason_at(time.time()) or "role too low"
         fields = {
             "method": live.call.method,
             "principal": live.call.caller.principal if live.call.caller else "",
             "peer": live.call.peer.fingerprint,
             "job": live.call.job_id,
-            "reason": reason,
+            "reason": live.call.reason,
         }
         _logger.warning("access_lost", extra={"fields": fields})
 

@@ -84,6 +84,9 @@ JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKE
 JOBWORKER_AUDIT_REDACT_ARGUMENTS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative
 paths start where the command was typed.
 
+The daemon reads certificate, key, CA, role table and revocation lists again when one of them changes, and on SIGHUP.
+Files that are wrong change nothing.
+
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't listen or has to give up, 2 when the configuration is wrong or
 the state directory can't be used, 128 + n when a second signal n cut the shutdown short; to the jobs that is a SIGKILL.
 """

@@ -78,7 +78,7 @@ def parse_revocations(
         (place, problems.of(_parsed, encoded, place, is_pem=is_pem))
         for encoded, place, is_pem in _encoded(content, path)
     ]
-    lists = [problems.of(_believed, crl, place, authorities, now) for place, crl in found if crl is not None]
+    lists = [problems.of(_checked, crl, place, authorities, now) for place, crl in found if crl is not None]
     if problems:
         raise problems.error()
     return Revocations(tuple(one for one in lists if one is not None))
@@ -102,6 +102,16 @@ def _parsed(encoded: bytes, place: str, *, is_pem: bool) -> x509.CertificateRevo
         ) from None
 
 
+def _checked(
+    crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime
+) -> RevocationList:
+    try:
+        return _believed(crl, place, authorities, now)
+    except ValueError:
+        # Its parts are read when they are first asked for.
+        raise ConfigurationError(f"{place}: the revocation list is malformed; give another --crl") from None
+
+
 def _believed(
     crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime
 ) -> RevocationList:
@@ -123,13 +133,11 @@ def _believed(
 
 def _signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
     try:
-        usage = authority.extensions.get_extension_for_class(x509.KeyUsage).value
-        if not usage.crl_sign:
+        if not authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign:
             return False
     except x509.ExtensionNotFound:
+        # A CA that restricts its key to nothing may sign lists.
         pass
-    except ValueError:
-        return False
     try:
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
     except (TypeError, ValueError, UnsupportedAlgorithm):
@@ -138,13 +146,9 @@ def _signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate)
 
 
 def _check_extensions(crl: x509.CertificateRevocationList, place: str) -> None:
-    try:
-        critical = [one.value for one in crl.extensions if one.critical]
-        indirect = any(isinstance(one, x509.IssuingDistributionPoint) and one.indirect_crl for one in critical)
-        delta = any(isinstance(one.value, x509.DeltaCRLIndicator) for one in crl.extensions)
-    except ValueError:
-        raise ConfigurationError(f"{place}: its extensions are malformed; give another --crl") from None
-    if delta:
+    critical = [one.value for one in crl.extensions if one.critical]
+    indirect = any(isinstance(one, x509.IssuingDistributionPoint) and one.indirect_crl for one in critical)
+    if any(isinstance(one.value, x509.DeltaCRLIndicator) for one in crl.extensions):
         raise ConfigurationError(f"{place}: a delta, which tells but of changes; give the complete list (--crl)")
     if indirect:
         raise ConfigurationError(f"{place}: is about certificates of several CAs; give one list a CA (--crl)")
