@@ -10,6 +10,7 @@ import pytest
 
 from jobworker.daemon import options
 from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.inherit_options import InheritOptions
 from jobworker.daemon.job_options import StoreKind
 from jobworker.daemon.values import variable_of
 from jobworker.worker import KeepFinished
@@ -34,6 +35,7 @@ def test_defaults() -> None:
     assert jobs.cgroup_root == "auto"
     assert jobs.log_limit == 1 << 30
     assert jobs.keep_finished == KeepFinished(10_000, timedelta(days=30))
+    assert jobs.inherits == InheritOptions(run_as=None, directory="/", no_new_privileges=False)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +66,29 @@ def test_flags(flag: str) -> None:
     assert not getattr(_parse(**{variable_of(flag): "0"}), attribute)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "attribute"),
+    [("--run-jobs-as", "nobody", "run_as"), ("--job-directory", "/elsewhere", "directory")],
+)
+def test_what_jobs_inherit(option: str, value: str, attribute: str) -> None:
+    """Each can come from the command line or the environment, and the command line wins."""
+    variable = variable_of(option)
+    assert getattr(_parse(f"{option}={value}").inherits, attribute) == value
+    assert getattr(_parse(**{variable: value}).inherits, attribute) == value
+    assert getattr(_parse(f"{option}={value}", **{variable: "/nonsense"}).inherits, attribute) == value
+    assert _parse(**{variable: ""}) == _parse()
+    with pytest.raises(ConfigurationError, match=f"{option} is empty"):
+        _parse(f"{option}=")
+
+
+def test_no_new_privileges() -> None:
+    """The flag can come from either side."""
+    assert _parse("--no-new-privileges").inherits.no_new_privileges
+    assert _parse(JOBWORKER_NO_NEW_PRIVILEGES="1").inherits.no_new_privileges
+    with pytest.raises(ConfigurationError, match="JOBWORKER_NO_NEW_PRIVILEGES is 'perhaps'"):
+        _parse(JOBWORKER_NO_NEW_PRIVILEGES="perhaps")
+
+
 def test_a_memory_keeps_no_jobs() -> None:
     """Jobs that nobody could take back are not left running."""
     with pytest.raises(ConfigurationError, match="--keep-jobs can't be with --store=memory"):
@@ -86,9 +111,12 @@ def test_no_home() -> None:
 
 def test_paths_start_where_the_user_typed() -> None:
     """Under `bazel run` paths are relative to the user's directory, not to the runfiles tree."""
-    jobs = _parse("--state-dir=state", "--cgroup-root=jobs", BUILD_WORKING_DIRECTORY="/home/user")
+    jobs = _parse(
+        "--state-dir=state", "--cgroup-root=jobs", "--job-directory=work", BUILD_WORKING_DIRECTORY="/home/user"
+    )
     assert jobs.state_dir == Path("/home/user/state")
     assert jobs.cgroup_root == "/home/user/jobs"
+    assert jobs.inherits.directory == "/home/user/work"
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,8 @@ class Jobs:
         Raises:
             ValueError: If that makes no sense; whoever asks for it is no worker.
         """
-        inheritance = inheritance_of(request)
-        if inheritance != self._inheritance:
-            self._inheritance, self._unfit = inheritance, problem_of(inheritance)
+        self._inheritance = inheritance_of(request)
+        self._unfit = problem_of(self._inheritance)
         if request.cgroup_root != self._wanted_root:
             self._wanted_root = request.cgroup_root
             self._cgroup_root, self._problem = cgroups.usable_root(request.cgroup_root)

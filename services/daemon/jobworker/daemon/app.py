@@ -12,7 +12,8 @@ import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
-from jobworker.daemon import __version__, configuration, logs, options, tls
+from jobworker.daemon import __version__, configuration, logs, options, own_process, tls
+from jobworker.daemon.accounts import own_account
 from jobworker.daemon.address import bindable
 from jobworker.daemon.audit import auditing
 from jobworker.daemon.config_report import description
@@ -28,6 +29,7 @@ from jobworker.daemon.values import Values
 from jobworker.daemon.verify_audit import verify_audit
 from jobworker.worker import (
     CgroupError,
+    Inheritance,
     InheritanceError,
     JobStoreError,
     MemoryJobStore,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from typing import TypeAlias
 
+    from jobworker.daemon.accounts import Account
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.configuration import Configuration
     from jobworker.daemon.job_options import JobOptions
@@ -56,6 +59,7 @@ EXIT_MISCONFIGURED = 2
 def main() -> int:
     """Does what the command line and the environment say: serves, or another command; returns the exit code."""
     try:
+        own_process.begin_anew()
         typed = options.command_line(sys.argv[1:])
         for command, perform in _COMMANDS.items():
             if typed[command]:
@@ -121,7 +125,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
     # Around the worker: how the calls under way end is in the audit log.
-    async with auditing(loaded.audit) as audit, _working(loaded.jobs) as worker:
+    async with auditing(loaded.audit) as audit, _working(loaded.jobs, loaded.run_as) as worker:
         hangups.add(audit.reopen)
         _raise_file_limit()
         identity = LiveIdentity(loaded.snapshot)
@@ -152,11 +156,13 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
 
 
 @asynccontextmanager
-async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
+async def _working(jobs: JobOptions, run_as: Account | None) -> AsyncIterator[Worker]:
     """Opens the worker that the options ask for; what they name and can't be used is wrong configuration."""
+    inherits = jobs.inherits
     made = Worker(
         state_dir=jobs.state_dir,
-        environment=job_environment(os.environ),
+        environment=job_environment(os.environ, own_account(), run_as),
+        inheritance=Inheritance(inherits.directory, run_as and run_as.user, inherits.no_new_privileges),
         store=MemoryJobStore() if jobs.store is StoreKind.MEMORY else None,
         keep_jobs=jobs.store is not StoreKind.MEMORY,
         cgroup_root=jobs.cgroup_root,
@@ -166,12 +172,22 @@ async def _working(jobs: JobOptions) -> AsyncIterator[Worker]:
     async with AsyncExitStack() as stack:
         try:
             worker = await stack.enter_async_context(made)
-        except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError, InheritanceError) as error:
+        except InheritanceError as error:
+            raise ConfigurationError(f"{error} (--job-directory, --run-jobs-as)") from error
+        except (StateDirectoryError, JobStoreError, SupervisorVersionError, CgroupError) as error:
             raise ConfigurationError(str(error)) from error
+        _warn_of_root(run_as)
         _logger.info("cgroups", extra={"fields": {"root": worker.cgroup_root or "none"}})
         if jobs.store is not StoreKind.MEMORY:
             _logger.info("taken_back", extra={"fields": dataclasses.asdict(worker.recovery)})
         yield worker
+
+
+def _warn_of_root(run_as: Account | None) -> None:
+    """Says that jobs are root's, unless somebody has said so before: whoever may start one may do anything here."""
+    if os.geteuid() == 0 and run_as is None:
+        advice = "give --run-jobs-as=<user>, or --run-jobs-as=root if that is meant"
+        _logger.warning("jobs_run_as_root", extra={"fields": {"advice": advice}})
 
 
 def _prepare_grpc(log_level: int) -> tls.Floor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from jobworker.daemon.accounts import account_of
 from jobworker.daemon.address import resolve
 from jobworker.daemon.identity_files import IdentityFiles
 from jobworker.daemon.problems import Problems
 from jobworker.daemon.snapshot_loader import SnapshotLoader
 
 if TYPE_CHECKING:
+    from jobworker.daemon.accounts import Account
     from jobworker.daemon.address import Endpoint
     from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.job_options import JobOptions
@@ -29,6 +31,7 @@ class Configuration:
         snapshot: Who the daemon is, and who may call what, to begin with.
         loader: What loads the snapshots after that one.
         jobs: How jobs are run and kept.
+        run_as: Whom jobs run as; None for the daemon's own user.
         limits: What clients may have at most.
         audit: How calls are audited.
     """
@@ -37,6 +40,7 @@ class Configuration:
     snapshot: Snapshot
     loader: SnapshotLoader
     jobs: JobOptions
+    run_as: Account | None
     limits: Limits
     audit: AuditOptions
 
@@ -60,6 +64,8 @@ def load(options: Options, uid: int) -> Configuration:
         published_allowed=options.insecure_dev_certificates or only_loopback,
     )
     snapshot = problems.of(loader.load)
-    if endpoints is None or snapshot is None:
+    given = options.jobs.inherits.run_as
+    run_as = None if given is None else problems.of(account_of, given)
+    if endpoints is None or snapshot is None or (given is not None and run_as is None):
         raise problems.error()
-    return Configuration(endpoints, snapshot, loader, options.jobs, options.limits, options.audit)
+    return Configuration(endpoints, snapshot, loader, options.jobs, run_as, options.limits, options.audit)

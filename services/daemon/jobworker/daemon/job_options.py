@@ -6,7 +6,9 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from jobworker.daemon import inherit_options
 from jobworker.daemon.errors import ConfigurationError
+from jobworker.daemon.inherit_options import InheritOptions, parse_inherit_options
 from jobworker.daemon.retention import parse_keep_finished, parse_log_limit
 from jobworker.daemon.state_home import default_state_dir
 
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
     from jobworker.daemon.values import Values
     from jobworker.worker import KeepFinished
 
-DEFAULTS = {"--store": "sqlite", "--cgroup-root": "auto", "--log-limit": "1G", "--keep-finished": "10000,30d"}
+DEFAULTS = {
+    "--store": "sqlite",
+    "--cgroup-root": "auto",
+    "--log-limit": "1G",
+    "--keep-finished": "10000,30d",
+    **inherit_options.DEFAULTS,
+}
 """What holds where nothing was given; the state directory's depends on the user."""
 
 _CGROUP_WORDS = ("auto", "off")
@@ -45,6 +53,7 @@ class JobOptions:
         cgroup_root: The cgroup v2 directory for jobs' cgroups, an absolute path, or auto or off.
         log_limit: How many bytes of each stream are kept; 0 for all.
         keep_finished: How many finished jobs are kept, and for how long.
+        inherits: What jobs inherit.
     """
 
     state_dir: Path | None
@@ -54,6 +63,7 @@ class JobOptions:
     cgroup_root: str
     log_limit: int
     keep_finished: KeepFinished
+    inherits: InheritOptions
 
 
 def parse_job_options(values: Values, uid: int) -> JobOptions:
@@ -81,6 +91,7 @@ def parse_job_options(values: Values, uid: int) -> JobOptions:
         cgroup_root=_cgroup_root(values),
         log_limit=parse_log_limit(values.required("--log-limit")),
         keep_finished=parse_keep_finished(values.required("--keep-finished")),
+        inherits=parse_inherit_options(values),
     )
 
 

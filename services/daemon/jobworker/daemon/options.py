@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import docopt
 
-from jobworker.daemon import __version__, audit_options, job_options, limit_options
+from jobworker.daemon import __version__, audit_options, inherit_options, job_options, limit_options
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.values import Values
 
@@ -67,6 +67,7 @@ Options:
                       How many finished jobs are kept, such as 500, or for how long, such as 30d, 12h, 45m or 90s, or
                       both, with a comma between them. Beyond that they are deleted, output and all, the oldest first.
                       all keeps every one. (default: 10000,30d)
+{inherit_options.USAGE}\
 {limit_options.USAGE}{audit_options.USAGE}\
   --log-level=<level> What to log to stderr: debug, info, warning or error. (default: info)
   --insecure-dev-certificates
@@ -75,14 +76,15 @@ Options:
 
 Each option can be given in the environment instead: --address as JOBWORKER_ADDRESS, and likewise JOBWORKER_CERT,
 JOBWORKER_KEY, JOBWORKER_CA, JOBWORKER_ROLES, JOBWORKER_CRL, JOBWORKER_STATE_DIR, JOBWORKER_STORE, JOBWORKER_KEEP_JOBS,
-JOBWORKER_ISOLATE_OWNERS, JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_MAX_JOBS,
-JOBWORKER_MAX_JOBS_PER_PRINCIPAL, JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS,
-JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL, JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE,
-JOBWORKER_REQUEST_TIMEOUT, JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION,
-JOBWORKER_IDLE_TIMEOUT, JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_AUDIT_LOG, JOBWORKER_AUDIT_REDACT_ARGUMENTS,
-JOBWORKER_LOG_LEVEL and JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKER_KEEP_JOBS, JOBWORKER_ISOLATE_OWNERS,
-JOBWORKER_AUDIT_REDACT_ARGUMENTS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The command line wins. Relative
-paths start where the command was typed.
+JOBWORKER_ISOLATE_OWNERS, JOBWORKER_CGROUP_ROOT, JOBWORKER_LOG_LIMIT, JOBWORKER_KEEP_FINISHED, JOBWORKER_RUN_JOBS_AS,
+JOBWORKER_JOB_DIRECTORY, JOBWORKER_NO_NEW_PRIVILEGES, JOBWORKER_MAX_JOBS, JOBWORKER_MAX_JOBS_PER_PRINCIPAL,
+JOBWORKER_START_RATE, JOBWORKER_START_BURST, JOBWORKER_MAX_FOLLOWERS, JOBWORKER_MAX_FOLLOWERS_PER_PRINCIPAL,
+JOBWORKER_MAX_ARGUMENTS, JOBWORKER_MAX_ARGUMENT_SIZE, JOBWORKER_MAX_MESSAGE_SIZE, JOBWORKER_REQUEST_TIMEOUT,
+JOBWORKER_MAX_CONNECTIONS, JOBWORKER_HANDSHAKE_TIMEOUT, JOBWORKER_MAX_CALLS_PER_CONNECTION, JOBWORKER_IDLE_TIMEOUT,
+JOBWORKER_MIN_PING_INTERVAL, JOBWORKER_AUDIT_LOG, JOBWORKER_AUDIT_REDACT_ARGUMENTS, JOBWORKER_LOG_LEVEL and
+JOBWORKER_INSECURE_DEV_CERTIFICATES. The flags, JOBWORKER_KEEP_JOBS, JOBWORKER_NO_NEW_PRIVILEGES,
+JOBWORKER_ISOLATE_OWNERS, JOBWORKER_AUDIT_REDACT_ARGUMENTS and JOBWORKER_INSECURE_DEV_CERTIFICATES, take 1 or 0. The
+command line wins. Relative paths start where the command was typed.
 
 The daemon reads certificate, key, CA, role table and revocation lists again when one of them changes, and on SIGHUP.
 Files that are wrong change nothing.
