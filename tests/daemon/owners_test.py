@@ -190,6 +190,30 @@ def test_a_rotated_certificate_keeps_its_principals_jobs(named: Pki, tmp_path: P
     assert stopped.principal == "ci"
 
 
+def test_a_name_takes_its_certificates_jobs_along(named: Pki, pki: Pki, tmp_path: Path) -> None:
+    """Who is given a name, to rotate a certificate say, keeps the jobs from before, also with the next certificate."""
+    folder = tmp_path / "pki"
+    shutil.copytree(pki.folder, folder)
+    request = pb.StartJobRequest(command=["sleep", "1000"], request_id=str(uuid.uuid4()))
+    options = ("--isolate-owners", "--keep-jobs")
+    with new_world(Pki(folder, pki.fingerprints), *options, state_dir=tmp_path / "state") as world:
+        with world.stub(_CI) as stub:
+            before = stub.StartJob(request).job
+        assert before.principal == pki.fingerprints[_CI]
+        assert world.daemon.stop() == 0
+        shutil.copy(named.folder / "roles.toml", folder)
+        world.daemon.start()
+        with world.stub(_PEOPLE) as stub:
+            assert _listed(stub) == {}
+            assert reason_of(lambda: _CALLS["stop"](stub, before.id))[1] == "JOB_NOT_FOUND"
+        with world.stub(_CI_NEXT) as stub:
+            assert stub.StartJob(request).job.id == before.id
+            named_one = shell(stub, "true")
+            assert _listed(stub) == {named_one: "ci", before.id: pki.fingerprints[_CI]}
+            stopped = stub.StopJob(pb.StopJobRequest(job_id=before.id[:13])).job
+    assert stopped.state == pb.JOB_STATE_STOPPED
+
+
 def test_off_by_default(named: Pki, pki: Pki) -> None:
     """Everyone sees all jobs, and may do what the role says; whose they are is told all the same."""
     with new_world(named) as world, world.stub(_CI) as ci, world.stub(_PEOPLE) as people:

@@ -106,8 +106,8 @@ _CI = f'[[principal]]\nname = "ci"\nrole = "FULL"\nfingerprints = ["{_A}", "{_co
 def test_a_principal_has_a_name_and_several_certificates() -> None:
     """Whichever of its certificates a principal calls with, it is the same one."""
     table = _parse(f'LOG = ["{_C}"]\n{_CI}[[principal]]\nname = "Zoë O."\nrole = "LOG"\nfingerprints = ["{_D}"]')
-    assert table.caller(_A) == Caller("ci", Role.FULL, _A)
-    assert table.caller(_B) == Caller("ci", Role.FULL, _B)
+    assert table.caller(_A) == Caller("ci", Role.FULL, _A, (_B,))
+    assert table.caller(_B) == Caller("ci", Role.FULL, _B, (_A,))
     assert table.caller(_C) == Caller(_C, Role.LOG, _C)
     assert table.caller(_D) == Caller("Zoë O.", Role.LOG, _D)
     assert repr(table) == "<PrincipalTable principals=3 fingerprints=4>"

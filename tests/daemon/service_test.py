@@ -27,6 +27,7 @@ from jobworker.worker import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jobworker.daemon.limiter import Limiter
     from jobworker.worker import Worker
@@ -43,9 +44,9 @@ class _Frames:
         self._frames = frames
         self._error = error
         self.asked: dict[str, object] = {}
-        self.shown_to: str | None = ""
+        self.shown_to: AbstractSet[str] | None = frozenset({"nobody yet"})
 
-    async def get(self, job_id: str, *, visible_to: str | None) -> Job:
+    async def get(self, job_id: str, *, visible_to: AbstractSet[str] | None) -> Job:
         """Returns the job, whose id may be shortened, and notes to whom."""
         self.shown_to = visible_to
         assert _JOB.id.startswith(job_id)
@@ -119,9 +120,9 @@ async def test_where_to_read_on(frames: Sequence[Frame], request_: pb.ReadLogsRe
 
 
 async def test_owners_are_isolated_only_if_asked_for() -> None:
-    """Then the worker is asked for the jobs of the caller's principal, and else for anyone's."""
-    caller = Caller("ci", Role.FULL, "f" * 64)
-    for isolated, shown_to in ((True, "ci"), (False, None)):
+    """Then the worker is asked for the jobs of the caller's principal, by all its names, and else for anyone's."""
+    caller = Caller("ci", Role.FULL, "f" * 64, ("e" * 64,))
+    for isolated, shown_to in ((True, {"ci", "f" * 64, "e" * 64}), (False, None)):
         worker = _Frames([LogEnd(0, _JOB)])
         await _read(worker, caller=caller, isolated=isolated)
         assert worker.shown_to == shown_to
@@ -132,7 +133,7 @@ async def test_nobody_is_shown_nothing() -> None:
     worker = _Frames([LogEnd(0, _JOB)])
     with pytest.raises(AccessDeniedError):
         await _read(worker, isolated=True)
-    assert worker.shown_to == ""
+    assert worker.shown_to == {"nobody yet"}
 
 
 async def test_other_errors_pass() -> None:

@@ -96,6 +96,21 @@ async def test_a_request_id_outlives_a_certificate(worker: Worker, count: Path) 
     assert count.read_text() == "run\n"
 
 
+async def test_a_request_id_outlives_a_name(worker: Worker, count: Path) -> None:
+    """A retry gives the same job if its principal was given a name meanwhile: while it is started, and later."""
+    first = asyncio.ensure_future(worker.start(counting(count), owner="certificate", request_id=REQUEST))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        again = await worker.start(
+            counting(count), owner="next", principal="ci", aliases={"next", "certificate"}, request_id=REQUEST
+        )
+        assert again.id == (await first).id
+        with pytest.raises(RequestIdReusedError):
+            await worker.start(["true"], principal="ci", aliases={"certificate"}, request_id=REQUEST)
+        await worker.wait(again.id)
+    assert count.read_text() == "run\n"
+
+
 async def test_another_principal_learns_nothing_of_a_request_id(worker: Worker, count: Path) -> None:
     """With its own command it gets a job of its own, and no error: also with the certificate that was the other's."""
     mine = await worker.start(counting(count), owner="certificate", principal="ci", request_id=REQUEST)

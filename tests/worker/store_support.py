@@ -11,6 +11,7 @@ from jobworker.worker.store import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from jobworker.worker import JobStore
 
@@ -50,7 +51,7 @@ async def finished(store: JobStore, count: int) -> list[Job]:
     return jobs
 
 
-async def pages(store: JobStore, size: int, *, visible_to: str | None = None) -> list[Sequence[Job]]:
+async def pages(store: JobStore, size: int, *, visible_to: AbstractSet[str] | None = None) -> list[Sequence[Job]]:
     """Returns all pages from the newest to the last."""
     jobs, before = await store.page(size, None, visible_to=visible_to)
     found: list[Sequence[Job]] = [jobs]

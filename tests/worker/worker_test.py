@@ -30,6 +30,7 @@ from worker_support import footprint, leaves_nothing, read_all, read_lines, sh
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
     from typing import Self
 
@@ -73,7 +74,7 @@ class FaultyStore:
         """See `JobStore.replace`."""
         await self._kept.replace(job)
 
-    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
+    async def find(self, prefix: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """See `JobStore.find`."""
         await self.free.wait()
         return await self._kept.find(prefix, visible_to=visible_to)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import heapq
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, ClassVar, final
 
 from jobworker.worker.errors import AmbiguousJobIdError, JobNotFoundError
@@ -13,6 +15,7 @@ from jobworker.worker.reservations import Reservations
 from jobworker.worker.store import MAX_SURPLUS
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -40,22 +43,16 @@ class _Index:
         del self._ids[bisect.bisect_left(self._ids, job_id)]
         return bool(self._ids)
 
-    def find(self, prefix: str) -> str:
-        """Returns the one id that is `prefix` or begins with it; see `JobStore.find`."""
+    def matching(self, prefix: str) -> list[str]:
+        """Returns the ids that begin with `prefix`, sorted."""
         first = bisect.bisect_left(self._ids, prefix)
         # "~" sorts after every character of an id.
-        matches = bisect.bisect_left(self._ids, prefix + "~", first) - first
-        if not matches:
-            raise JobNotFoundError(prefix)
-        if matches > 1 and self._ids[first] != prefix:
-            raise AmbiguousJobIdError(prefix, matches)
-        return self._ids[first]
+        return self._ids[first : bisect.bisect_left(self._ids, prefix + "~", first)]
 
-    def page(self, size: int, before: int | None) -> tuple[list[int], int | None]:
-        """Returns positions, the highest first, and where the next page goes on; see `JobStore.page`."""
+    def newest(self, size: int, before: int | None) -> list[int]:
+        """Returns up to `size` positions, the highest first, that are smaller than `before` if that is one."""
         end = len(self._positions) if before is None else bisect.bisect_left(self._positions, before)
-        first = max(0, end - size)
-        return self._positions[first:end][::-1], self._positions[first] if first else None
+        return self._positions[max(0, end - size) : end][::-1]
 
 
 @final
@@ -135,9 +132,16 @@ class MemoryJobStore:
         if job.request_id is not None:
             del self._requests[job.principal, job.request_id]
 
-    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
+    async def find(self, prefix: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """See `JobStore.find`."""
-        return self._jobs[self._positions[self._index(visible_to).find(prefix)]]
+        matching = list(chain.from_iterable(index.matching(prefix) for index in self._indexes(visible_to)))
+        if not matching:
+            raise JobNotFoundError(prefix)
+        # The id itself sorts before all that begin with it.
+        first = min(matching)
+        if len(matching) > 1 and first != prefix:
+            raise AmbiguousJobIdError(prefix, len(matching))
+        return self._jobs[self._positions[first]]
 
     async def find_request(self, principal: str, request_id: str) -> Job | None:
         """See `JobStore.find_request`."""
@@ -145,11 +149,13 @@ class MemoryJobStore:
         return None if position is None else self._jobs[position]
 
     async def page(
-        self, size: int, before: int | None, *, visible_to: str | None = None
+        self, size: int, before: int | None, *, visible_to: AbstractSet[str] | None = None
     ) -> tuple[tuple[Job, ...], int | None]:
         """See `JobStore.page`."""
-        positions, rest = self._index(visible_to).page(size, before)
-        return tuple(self._jobs[position] for position in positions), rest
+        newest = [index.newest(size + 1, before) for index in self._indexes(visible_to)]
+        positions = list(islice(heapq.merge(*newest, reverse=True), size + 1))
+        jobs = tuple(self._jobs[position] for position in positions[:size])
+        return jobs, positions[size - 1] if len(positions) > size else None
 
     async def running(self) -> tuple[Job, ...]:
         """See `JobStore.running`."""
@@ -173,8 +179,10 @@ class MemoryJobStore:
         """See `JobStore.unsaved`."""
         return frozenset()
 
-    def _index(self, visible_to: str | None) -> _Index:
-        return self._all if visible_to is None else self._by_principal.get(visible_to, _NONE)
+    def _indexes(self, visible_to: AbstractSet[str] | None) -> list[_Index]:
+        if visible_to is None:
+            return [self._all]
+        return [self._by_principal[principal] for principal in visible_to if principal in self._by_principal]
 
     def _check_new(self, job_id: str, principal: str, request_id: str | None) -> None:
         if job_id in self._positions or (request_id is not None and (principal, request_id) in self._requests):
@@ -196,7 +204,3 @@ class MemoryJobStore:
             del self._running[bisect.bisect_left(self._running, position)]
         else:
             del self._ended[bisect.bisect_left(self._ended, (job.end_time, position))]
-
-
-_NONE = _Index()
-"""What a principal has who has no jobs."""

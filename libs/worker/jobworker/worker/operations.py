@@ -15,6 +15,7 @@ from jobworker.worker.store import Page, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jobworker.worker.assembly import Parts
     from jobworker.worker.bus import Subscription
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 class Operations:
     """What a `Worker` does while it is open.
 
-    A job id may everywhere be the beginning of one, as long as a single one fits. Where a principal is given as
-    `visible_to`, the jobs of all others are as if they did not exist: they are not found, not listed, and make no
-    beginning of an id ambiguous.
+    A job id may everywhere be the beginning of one, as long as a single one fits. Where principals are given as
+    `visible_to`, such as all names of a caller, the jobs of all others are as if they did not exist: they are not
+    found, not listed, and make no beginning of an id ambiguous.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class Operations:
         *,
         owner: str = "",
         principal: str | None = None,
+        aliases: AbstractSet[str] = frozenset(),
         request_id: str | None = None,
         admit: Admit | None = None,
         announce: Announce | None = None,
@@ -51,6 +53,7 @@ class Operations:
             command: The program, looked up along the worker's PATH unless it has a slash, and its arguments; no shell.
             owner: Who starts it, in the caller's own terms.
             principal: Whose it is, in the caller's own terms; None is the owner's.
+            aliases: Other names of that principal, under which its earlier requests may have come.
             request_id: A UUID of the caller's choice: the same principal's same one always gives the same job, however
                 often and however concurrently it is asked for, for as long as that job is kept. None or "" for a new
                 job in any case.
@@ -75,9 +78,9 @@ class Operations:
         words, request = arguments.check_command(command), arguments.check_request_id(request_id)
         whose = owner if principal is None else principal
         wanted = Reservation(str(uuid.uuid4()), words, owner, whose, request)
-        return parts.lifecycle.measured(await parts.starts.start(wanted, admit, announce))
+        return parts.lifecycle.measured(await parts.starts.start(wanted, aliases, admit, announce))
 
-    async def stop(self, job_id: str, *, grace_period: float = 0.0, visible_to: str | None = None) -> Job:
+    async def stop(self, job_id: str, *, grace_period: float = 0.0, visible_to: AbstractSet[str] | None = None) -> Job:
         """Ends a job and returns it once its processes are gone; a finished job is returned as it is.
 
         Args:
@@ -99,7 +102,7 @@ class Operations:
                 parts.supervision.stop(job.id, grace_seconds)
             return await self._end_of(job, news)
 
-    async def get(self, job_id: str, *, visible_to: str | None = None) -> Job:
+    async def get(self, job_id: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """Returns a job as it is now.
 
         Args:
@@ -112,7 +115,9 @@ class Operations:
         """
         return self._parts.lifecycle.measured(await self._find(job_id, visible_to))
 
-    async def list(self, *, page_size: int = 0, page_token: str = "", visible_to: str | None = None) -> Page:
+    async def list(
+        self, *, page_size: int = 0, page_token: str = "", visible_to: AbstractSet[str] | None = None
+    ) -> Page:
         """Returns jobs, newest first, a page at a time.
 
         Args:
@@ -130,7 +135,7 @@ class Operations:
         jobs, before = await parts.store.page(size, first, visible_to=visible_to)
         return Page(tuple(map(parts.lifecycle.measured, jobs)), tokens.encode(before, visible_to))
 
-    async def wait(self, job_id: str, *, visible_to: str | None = None) -> Job:
+    async def wait(self, job_id: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """Returns a job once it has finished and its processes are gone.
 
         Args:
@@ -145,7 +150,7 @@ class Operations:
         async with self.bus.subscribe(output_channel(job.id)) as news:
             return await self._end_of(await parts.store.find(job.id), news)
 
-    async def delete(self, job_id: str, *, visible_to: str | None = None) -> Job:
+    async def delete(self, job_id: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """Deletes a finished job, its output included, and returns it as it was.
 
         Args:
@@ -172,7 +177,7 @@ class Operations:
         follow: bool = False,
         tail_lines: int | None = None,
         limit: int = 0,
-        visible_to: str | None = None,
+        visible_to: AbstractSet[str] | None = None,
     ) -> AsyncGenerator[Frame, None]:
         """Yields what a job has written to a stream, exact to the byte, frame by frame.
 
@@ -216,7 +221,7 @@ class Operations:
             raise WorkerClosedError
         return self._opened
 
-    async def _find(self, job_id: str, visible_to: str | None) -> Job:
+    async def _find(self, job_id: str, visible_to: AbstractSet[str] | None) -> Job:
         parts = self._parts
         return await parts.store.find(arguments.check_job_id(job_id), visible_to=visible_to)
 

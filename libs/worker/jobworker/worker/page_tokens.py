@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import re
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from jobworker.worker.errors import InvalidPageTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 _TAG_BYTES = 16
 _POSITION_BYTES = 8
@@ -38,7 +42,7 @@ class PageTokens:
     def __repr__(self) -> str:
         return "<PageTokens>"
 
-    def encode(self, position: int | None, visible_to: str | None) -> str:
+    def encode(self, position: int | None, visible_to: AbstractSet[str] | None) -> str:
         """Returns the token for the jobs before a position of the job store; empty for None.
 
         Args:
@@ -48,11 +52,11 @@ class PageTokens:
         if position is None:
             return ""
         plain = position.to_bytes(_POSITION_BYTES, "big")
-        view = b"\0" if visible_to is None else b"\1" + visible_to.encode("utf-8", "surrogatepass")
+        view = json.dumps(None if visible_to is None else sorted(visible_to)).encode()
         tag = self._hash(b"tag", plain + view)[:_TAG_BYTES]
         return base64.urlsafe_b64encode(tag + self._masked(tag, plain)).decode()
 
-    def decode(self, token: str, visible_to: str | None) -> int | None:
+    def decode(self, token: str, visible_to: AbstractSet[str] | None) -> int | None:
         """Returns the position that a token stands for; None for an empty token.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import secrets
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar, final
 
@@ -32,6 +33,7 @@ from jobworker.worker.store import MAX_SURPLUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -163,19 +165,21 @@ class SqliteJobStore:
         self._running.pop(job_id, None)
         self._backlog.jobs.pop(job_id, None)
 
-    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
+    async def find(self, prefix: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """See `JobStore.find`."""
         known = self._known(prefix)
-        if known is not None and visible_to in {None, known.principal}:
+        if known is not None and (visible_to is None or known.principal in visible_to):
             return known
         # "~" sorts after every character of an id.
         rows = self._select(sql.BY_ID, sql.BY_ID_OF, visible_to, prefix, prefix + "~")
         if not rows:
             raise JobNotFoundError(prefix)
-        if len(rows) > 1 and rows[0][0] != prefix:
-            ((matches,),) = self._select(sql.COUNT_BY_ID, sql.COUNT_BY_ID_OF, visible_to, prefix, prefix + "~")
-            raise AmbiguousJobIdError(prefix, matches)
-        return self._job(rows[0])
+        # The id itself sorts before all that begin with it.
+        first = min(rows)
+        if len(rows) > 1 and first[0] != prefix:
+            counts = self._select(sql.COUNT_BY_ID, sql.COUNT_BY_ID_OF, visible_to, prefix, prefix + "~")
+            raise AmbiguousJobIdError(prefix, sum(count for (count,) in counts))
+        return self._job(first)
 
     async def find_request(self, principal: str, request_id: str) -> Job | None:
         """See `JobStore.find_request`."""
@@ -183,11 +187,12 @@ class SqliteJobStore:
         return self._job(rows[0]) if rows else None
 
     async def page(
-        self, size: int, before: int | None, *, visible_to: str | None = None
+        self, size: int, before: int | None, *, visible_to: AbstractSet[str] | None = None
     ) -> tuple[tuple[Job, ...], int | None]:
         """See `JobStore.page`."""
         first = _LAST_POSITION if before is None else min(before, _LAST_POSITION)
         rows = self._select(sql.PAGE, sql.PAGE_OF, visible_to, first, size + 1)
+        rows = sorted(rows, key=itemgetter(-1), reverse=True)[: size + 1]
         jobs = tuple(self._job(row[:-1]) for row in rows[:size])
         return jobs, rows[size - 1][-1] if len(rows) > size else None
 
@@ -246,11 +251,11 @@ class SqliteJobStore:
     def _ended_unsaved(self) -> Iterator[Job]:
         return (job for job in self._backlog.jobs.values() if job.state.is_final)
 
-    def _select(self, of_all: str, of_one: str, visible_to: str | None, *values: object) -> list[Row]:
-        """Returns the rows of everyone's jobs that fit, or of one principal's."""
+    def _select(self, of_all: str, of_one: str, visible_to: AbstractSet[str] | None, *values: object) -> list[Row]:
+        """Returns the rows of everyone's jobs that fit, or of some principals', one after the other."""
         if visible_to is None:
             return self._database.read(of_all, values)
-        return self._database.read(of_one, (to_text(visible_to), *values))
+        return [row for principal in visible_to for row in self._database.read(of_one, (to_text(principal), *values))]
 
     def _check_new(self, job_id: str, principal: str, request_id: str | None) -> None:
         self._reserved.check(job_id, principal, request_id)

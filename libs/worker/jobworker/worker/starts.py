@@ -16,6 +16,7 @@ from jobworker.worker.refusals import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Set as AbstractSet
 
     from jobworker.supervisor.protocol import Refused, Request, Started
     from jobworker.worker.output import OutputLogs
@@ -114,13 +115,20 @@ class Starts:
         for reservation in await self._store.reservations():
             self._add(_Pending(reservation, is_old=True, asked=True))
 
-    async def start(self, wanted: Reservation, admit: Admit | None = None, announce: Announce | None = None) -> Job:
+    async def start(
+        self,
+        wanted: Reservation,
+        aliases: AbstractSet[str] = frozenset(),
+        admit: Admit | None = None,
+        announce: Announce | None = None,
+    ) -> Job:
         """Starts a job, or finds the one that the same principal's same request id has started already.
 
         A caller that is cancelled meanwhile leaves the start to go on: a start is never half done.
 
         Args:
             wanted: The job, with an id that it gets if it is a new one.
+            aliases: Other names of its principal.
             admit: What may refuse a new one; it raises whatever the caller is to be told.
             announce: What is to know of a new one before it is made, and may refuse it in the same way.
 
@@ -131,21 +139,25 @@ class Starts:
         # Held while it is decided which start the request is, and whether there is room for another; never while the
         # supervisor works.
         async with self._deciding:
-            found = await self._find(wanted)
+            found = await self._find(wanted, aliases)
             if isinstance(found, Job):
                 return found
             pending = found or await self._begin(wanted, admit, announce)
         return await (pending.wait() if pending.start_time is None else self._keep(pending, pending.start_time))
 
-    async def _find(self, wanted: Reservation) -> _Pending | Job | None:
-        if wanted.request_id is None:
+    async def _find(self, wanted: Reservation, aliases: AbstractSet[str]) -> _Pending | Job | None:
+        request_id = wanted.request_id
+        if request_id is None:
             return None
-        pending = self._requests.get((wanted.principal, wanted.request_id))
-        found = pending or await self._store.find_request(wanted.principal, wanted.request_id)
-        known = found.reservation.command if isinstance(found, _Pending) else found and found.command
-        if known is not None and known != wanted.command:
-            raise RequestIdReusedError(wanted.request_id)
-        return found
+        for principal in (wanted.principal, *aliases):
+            pending = self._requests.get((principal, request_id))
+            found = pending or await self._store.find_request(principal, request_id)
+            if found is not None:
+                known = found.reservation if isinstance(found, _Pending) else found
+                if known.command != wanted.command:
+                    raise RequestIdReusedError(request_id)
+                return found
+        return None
 
     async def _begin(self, wanted: Reservation, admit: Admit | None, announce: Announce | None) -> _Pending:
         if admit:

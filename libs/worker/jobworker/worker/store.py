@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -56,8 +57,8 @@ class JobStore(Protocol):
     An async context manager that belongs to one event loop: entering opens the store, leaving closes it. Every job has
     a position, from 1 on: a number that grows with each job added, never changes, and is never given twice.
 
-    Where a principal is given as `visible_to`, the answer is that of a store which has no jobs but this principal's;
-    None is all jobs.
+    Where principals are given as `visible_to`, the answer is that of a store which has no jobs but theirs; None is all
+    jobs.
 
     Any method of a store that is kept in a file may fail with `JobStoreError`, if the file can't be used, the fault of
     whoever touched it, or of the disk; and with `ResourceExhaustedError`, if the disk is full, the host's fault. Then
@@ -115,7 +116,7 @@ class JobStore(Protocol):
             JobNotFoundError: If no job has this id; the fault of whoever asks.
         """
 
-    async def find(self, prefix: str, *, visible_to: str | None = None) -> Job:
+    async def find(self, prefix: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
         """Returns the one job whose id is `prefix` or begins with it.
 
         Raises:
@@ -127,14 +128,14 @@ class JobStore(Protocol):
         """Returns the job of `principal` that was started with `request_id`, or None."""
 
     async def page(
-        self, size: int, before: int | None, *, visible_to: str | None = None
+        self, size: int, before: int | None, *, visible_to: AbstractSet[str] | None = None
     ) -> tuple[tuple[Job, ...], int | None]:
         """Returns up to `size` jobs, newest first.
 
         Args:
             size: How many at most, at least 1.
             before: Only jobs at smaller positions than this one; None begins with the newest.
-            visible_to: Whose jobs; None is everyone's.
+            visible_to: Whose jobs, by the names of their principals; None is everyone's.
 
         Returns:
             The jobs, and the position of the last of them if there are older ones, else None.

@@ -45,11 +45,18 @@ class Caller:
         principal: The principal's name.
         role: What it may do.
         fingerprint: That of the certificate that it calls with, lower-case hex.
+        others: Those of the principal's other certificates.
     """
 
     principal: str
     role: Role
     fingerprint: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that the principal is called: its jobs from before it had a name have a fingerprint in its place."""
+        return frozenset((self.principal, self.fingerprint, *self.others))
 
 
 @final
@@ -74,7 +81,10 @@ class PrincipalTable:
     def caller(self, fingerprint: str) -> Caller | None:
         """Returns who calls with a certificate's fingerprint (lower-case hex); None if nobody may."""
         principal = self.by_fingerprint.get(fingerprint)
-        return principal and Caller(principal.name, principal.role, fingerprint)
+        if principal is None:
+            return None
+        others = tuple(one for one in principal.fingerprints if one != fingerprint)
+        return Caller(principal.name, principal.role, fingerprint, others)
 
     def __repr__(self) -> str:
         return f"<PrincipalTable principals={len(self.principals)} fingerprints={len(self.by_fingerprint)}>"

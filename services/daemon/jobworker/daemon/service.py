@@ -59,6 +59,7 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
             request.command,
             owner=by.fingerprint,
             principal=by.principal,
+            aliases=by.names - {by.principal},
             request_id=request.request_id or None,
             admit=lambda under_way: self._limiter.admit_start(by.principal, under_way),
             announce=CURRENT.get().announce,
@@ -120,9 +121,9 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
         await CURRENT.get().announce(job_id)
         return job_id
 
-    def _view(self) -> str | None:
+    def _view(self) -> frozenset[str] | None:
         """Returns whose jobs the caller is shown; None for everyone's."""
-        return admitted().principal if self._isolate_owners else None
+        return admitted().names if self._isolate_owners else None
 
 
 def _told(job: Job) -> pb.Job:
