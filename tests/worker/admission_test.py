@@ -152,3 +152,38 @@ async def test_a_store_that_takes_its_time(gate: Gate) -> None:
         first, second, _ = await asyncio.gather(*starts, answer(), return_exceptions=True)
     assert (isinstance(first, FullError), isinstance(second, FullError)) == (False, True), (first, second)
     assert bound.seen == [[], ["first"]]
+
+
+async def test_a_new_job_is_announced_before_anything_is_done_for_it(worker: Worker, tmp_path: Path) -> None:
+    """With the id that it will have; it waits for that, and the same request is announced once."""
+    witness, announced = tmp_path / "witness", list[str]()
+    asked, heard = asyncio.Event(), asyncio.Event()
+
+    async def announce(job_id: str) -> None:
+        announced.append(job_id)
+        asked.set()
+        await heard.wait()
+        assert not witness.exists()
+
+    async with asyncio.TaskGroup() as tasks:
+        command = sh('echo >"$1"', str(witness))
+        starts = [tasks.create_task(worker.start(command, request_id=REQUEST, announce=announce)) for _ in range(2)]
+        await asked.wait()
+        assert (await worker.list()).jobs == ()
+        heard.set()
+    first, second = (start.result() for start in starts)
+    assert announced == [first.id] == [second.id]
+    assert (await worker.wait(first.id)).state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_can_not_be_announced_is_not_made(worker: Worker) -> None:
+    """Whoever asked is told why, and may ask again."""
+
+    async def refuse(_job_id: str) -> None:
+        raise FullError
+
+    with pytest.raises(FullError):
+        await worker.start(["true"], request_id=REQUEST, announce=refuse)
+    assert (await worker.list()).jobs == ()
+    job = await worker.start(["true"], request_id=REQUEST)
+    assert (await worker.wait(job.id)).state is JobState.SUCCEEDED
