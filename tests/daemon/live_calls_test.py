@@ -94,6 +94,28 @@ def test_a_call_that_the_new_role_allows_goes_on(world: World, live: LivePki) ->
         assert watch.is_active()
 
 
+def _name(live: LivePki, name: str) -> None:
+    entry = f'name = "{name}"\nrole = "FULL"\nfingerprints = ["{live.clients["full"].fingerprint}"]'
+    live.replace("roles.toml", f"[[principal]]\n{entry}".encode())
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_certificate_that_changes_hands(live: LivePki, isolated: bool) -> None:  # noqa: FBT001 - a parameter's value
+    """Its calls under way see no more of jobs that are another principal's now; unless all may see all."""
+    _name(live, "ann")
+    with serving(live, *(["--isolate-owners"] if isolated else [])) as world, world.stub() as stub:
+        job_id = shell(stub, "echo ready; read line; exec sleep 1000")
+        frames = follow(stub, job_id)
+        read_until(frames, b"ready")
+        _name(live, "bob")
+        wait_for_event(world, "reloaded", changed="roles")
+        if isolated:
+            assert reason_of(lambda: next(frames)) == _DENIED
+        else:
+            stub.StopJob(pb.StopJobRequest(job_id=job_id))
+            assert list(frames)[-1].end.job.state == pb.JOB_STATE_STOPPED
+
+
 def test_a_follower_that_does_not_read(world: World, live: LivePki) -> None:
     """It gets no more than what was on its way; that it lost access is decided and logged all the same."""
     with world.stub() as stub, world.stub("admin") as other:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from jobworker.daemon.errors import CallError
+from jobworker.daemon.errors import AccessDeniedError, CallError
 from jobworker.daemon.permissions import authorize
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _MOMENT_SECONDS = 0.001
+_LONGEST_WAIT_SECONDS = 60.0
+"""After a minute at the latest the clock is asked again: it may have been set, or the host been suspended."""
 
 
 @final
@@ -42,13 +44,16 @@ class LiveCalls:
     for any client that is gone: no job is harmed.
     """
 
-    def __init__(self, identity: LiveIdentity, counters: Counters) -> None:
+    def __init__(self, identity: LiveIdentity, counters: Counters, *, isolate_owners: bool = False) -> None:
         """Follows what is known of whom to let in.
 
         Args:
             identity: What is known.
             counters: What counts the calls that were ended.
+            isolate_owners: Whether a call may go on only for the principal that made it: another one, to which the
+                certificate was given, may not see the same jobs.
         """
+        self._isolate_owners = isolate_owners
         self._identity = identity
         self._counters = counters
         self._calls: set[_LiveCall] = set()
@@ -115,23 +120,24 @@ class LiveCalls:
         caller = verdict.caller_at(now)
         try:
             authorize(caller and caller.role, live.call.method)
+            if self._isolate_owners and caller and live.call.caller and caller.principal != live.call.caller.principal:
+                self._end(live, AccessDeniedError(), "another principal's")
+            else:
+                self._watch(verdict.until)
         except CallError as refusal:
-            self._end(live, refusal, verdict)
-        else:
-            self._watch(verdict.until)
+            self._end(live, refusal, verdict.reason_at(now) or "role too low")
 
-    def _end(self, live: _LiveCall, refusal: CallError, verdict: Verdict) -> None:
-        live.refusal = refusal
+    def _end(self, live: _LiveCall, refusal: CallError, reason: str) -> None:
+        live.refusal, live.call.reason = refusal, reason
         if live.task is not None:
             live.task.cancel()
         self._counters.add("jobworker_calls_ended_total", "reason=access_lost")
-        live.call.reason = verdict.reason_at(time.time()) or "role too low"
         fields = {
             "method": live.call.method,
             "principal": live.call.caller.principal if live.call.caller else "",
             "peer": live.call.peer.fingerprint,
             "job": live.call.job_id,
-            "reason": live.call.reason,
+            "reason": reason,
         }
         _logger.warning("access_lost", extra={"fields": fields})
 
@@ -143,5 +149,6 @@ class LiveCalls:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         # It is good through its last moment.
-        self._timer = loop.call_at(loop.time() + max(0.0, until - time.time()) + _MOMENT_SECONDS, self._judge_all)
+        wait = min(max(0.0, until - time.time()) + _MOMENT_SECONDS, _LONGEST_WAIT_SECONDS)
+        self._timer = loop.call_later(wait, self._judge_all)
         self._timer_at = until

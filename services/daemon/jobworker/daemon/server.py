@@ -74,7 +74,9 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
     methods = _methods(JobWorkerService(worker, limiter, isolate_owners=isolate_owners), health)
-    gate = Gate(methods, LiveCalls(identity, counters), counters, limiter=limiter, audit=audit)
+    gate = Gate(
+        methods, LiveCalls(identity, counters, isolate_owners=isolate_owners), counters, limiter=limiter, audit=audit
+    )
     server.add_generic_rpc_handlers((gate,))
     bound = _bind(server, endpoints, identity)
     await server.start()
