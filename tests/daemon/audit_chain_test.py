@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -167,6 +168,15 @@ def test_what_readers_could_differ_about_is_no_line(raw: bytes, why: str) -> Non
     """Nor does it end the verification in any other way."""
     with pytest.raises(MalformedLineError, match=why):
         parse_line(raw)
+
+
+@given(st.one_of(st.binary(), st.binary().map(lambda junk: CHAIN[1][:100] + junk + b"\n")))
+def test_whatever_the_bytes_are_they_are_a_line_or_not(junk: bytes) -> None:
+    """There is no third way for the verification to end."""
+    with suppress(MalformedLineError):
+        assert parse_line(junk).fields["event"]
+    with suppress(BrokenChainError):
+        assert verify(junk).lines
 
 
 def recovered(torn: bytes, head: Head) -> bytes:

@@ -18,6 +18,7 @@ from jobworker.daemon.audit_file import AuditFile
 from jobworker.daemon.audit_log import AuditLog
 from jobworker.daemon.audit_options import AuditOptions
 from jobworker.daemon.call import Call
+from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import AccessDeniedError, AuditUnwritableError, BindError
 from jobworker.daemon.throttle import Throttle
 from jobworker.v1 import job_worker_pb2 as pb
@@ -38,10 +39,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[AuditLog]:
+async def opened(path: Path, counters: Counters | None = None) -> AsyncIterator[AuditLog]:
     """Opens an audit log, and writes it out at the end."""
     with closing(AuditFile(path)) as file:
-        log = AuditLog(file)
+        log = AuditLog(file, counters or Counters())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(log.run())
             yield log
@@ -108,6 +109,20 @@ async def test_what_is_kept_is_bounded(path: Path, monkeypatch: pytest.MonkeyPat
     assert told(path) == [("call", 1), ("call", 2), ("call", 3), ("call", 8), ("lost", 4)]
 
 
+async def test_lines_and_failures_are_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An operator is to be woken by the first failure; what is lost in the end is said."""
+    counters = Counters()
+    async with opened(path, counters) as log:
+        assert await log.record("call", {"is": 1})
+        remove(path)
+        assert not await log.record("call", {"is": 2})
+    assert counters.snapshot() == {
+        "jobworker_audit_failures_total": 1,
+        'jobworker_audit_lines_total{event="call"}': 1,
+    }
+    assert [vars(each)["fields"] for each in caplog.records if each.getMessage() == "audit_log_lost"] == [{"lines": 1}]
+
+
 async def test_a_caller_that_is_cancelled_leaves_its_line(path: Path) -> None:
     """Nor does it keep others from theirs."""
     async with opened(path) as log:
@@ -157,7 +172,7 @@ async def test_a_flood_is_summarized_when_its_window_is_over(path: Path, monkeyp
 async def test_an_error_is_told_as_it_is(path: Path) -> None:
     """What ends the daemon while it audits is not hidden in a group of errors."""
     with pytest.raises(BindError):
-        async with auditing(AuditOptions(path)):
+        async with auditing(AuditOptions(path), Counters()):
             raise BindError("no")
     assert told(path) == [("daemon_start", None), ("daemon_stop", None)]
 
@@ -171,7 +186,7 @@ async def test_a_call_that_the_daemons_end_cuts_short_is_told_of(path: Path) -> 
         begun.set()
         return await asyncio.Event().wait()
 
-    async with auditing(AuditOptions(path)) as audit, asyncio.TaskGroup() as tasks:
+    async with auditing(AuditOptions(path), Counters()) as audit, asyncio.TaskGroup() as tasks:
         calling = tasks.create_task(audit.carry_out(call, "peer", body))
         await begun.wait()
         calling.cancel()
@@ -189,7 +204,7 @@ async def test_a_call_that_fails_before_it_changes_anything_is_told_as_refused_o
     async def body() -> object:
         raise JobNotFoundError("job")
 
-    async with auditing(AuditOptions(path)) as audit:
+    async with auditing(AuditOptions(path), Counters()) as audit:
         for _ in range(12):
             call = Call(_STOP, request=pb.StopJobRequest(job_id="job"))
             with pytest.raises(JobNotFoundError) as error:

@@ -204,6 +204,36 @@ def test_a_killed_daemon_leaves_the_beginning_of_its_calls(pki: Pki, log: Path) 
     assert any("audit_log_torn" in line for line in world.daemon.lines)
 
 
+def test_what_was_answered_is_told_and_what_exists_was_announced(pki: Pki, log: Path) -> None:
+    """Whenever the daemon is killed, with many calls under way: the log and what clients know can't contradict."""
+    answered: list[str] = []
+    with audited(pki, log, "--keep-jobs", "--start-rate=0") as world:
+
+        def start_jobs() -> None:
+            with world.stub() as stub, suppress(grpc.RpcError):
+                while True:
+                    answered.append(shell(stub, "true"))
+                    some.release()
+
+        for _ in range(3):
+            some = threading.Semaphore(0)
+            threads = [threading.Thread(target=start_jobs) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for _ in range(10):
+                some.acquire()
+            world.daemon.stop(signal.SIGKILL)
+            for thread in threads:
+                thread.join()
+            world.daemon.start()
+        with world.stub() as stub:
+            jobs = {job.id for job in stub.ListJobs(pb.ListJobsRequest(page_size=1000)).jobs}
+    assert len(answered) >= 30
+    assert {call["job"] for call in lines_of(log, "call") if call["outcome"] == "OK"} >= set(answered)
+    assert {begun["job"] for begun in lines_of(log, "begin")} >= jobs >= set(answered)
+    whole(log)
+
+
 def test_rotation_under_calls_keeps_the_chain(pki: Pki, log: Path) -> None:
     """However many calls are under way when the log is renamed: each has its lines, in one chain of all parts."""
     parts = [log.with_name(f"audit.log.{number}") for number in range(3)]

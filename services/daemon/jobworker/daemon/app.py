@@ -125,7 +125,7 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
     # Before the server: the supervisor is started while no thread of grpc's is there, and with the limits on files that
     # the jobs are to have.
     # Around the worker: how the calls under way end is in the audit log.
-    async with auditing(loaded.audit) as audit, _working(loaded.jobs, loaded.run_as) as worker:
+    async with auditing(loaded.audit, counters) as audit, _working(loaded.jobs, loaded.run_as) as worker:
         hangups.add(audit.reopen)
         _raise_file_limit()
         identity = LiveIdentity(loaded.snapshot)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.call import Call
+    from jobworker.daemon.counters import Counters
     from jobworker.daemon.throttle import Summary
 
 
@@ -76,8 +77,12 @@ class NoAudit:
 
 
 @asynccontextmanager
-async def auditing(options: AuditOptions) -> AsyncIterator[Audit]:
+async def auditing(options: AuditOptions, counters: Counters) -> AsyncIterator[Audit]:
     """Opens the audit log that the options ask for, if any, and closes it once all is written.
+
+    Args:
+        options: What was asked for.
+        counters: What counts the lines.
 
     Raises:
         ConfigurationError: If it can't be used; whoever configures the daemon has to mend it.
@@ -87,7 +92,7 @@ async def auditing(options: AuditOptions) -> AsyncIterator[Audit]:
         return
     failure: Exception | None = None
     with closing(AuditFile(options.file)) as file:
-        log = AuditLog(file)
+        log = AuditLog(file, counters)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(log.run(), name="jobworker: audit log")
             trail = AuditTrail(log, tasks, redact=options.redact_arguments)

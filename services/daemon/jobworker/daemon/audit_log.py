@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jobworker.daemon.audit_file import Appended, AuditFile
+    from jobworker.daemon.counters import Counters
 
 _logger = logging.getLogger(__name__)
 
@@ -47,13 +48,15 @@ class _Line:
 class AuditLog:
     """Takes lines in the event loop; `run` writes them. What has happened is kept until it can be written."""
 
-    def __init__(self, file: AuditFile) -> None:
+    def __init__(self, file: AuditFile, counters: Counters) -> None:
         """Prepares a log.
 
         Args:
             file: The file, which stays the caller's.
+            counters: What counts the lines, and how often they could not be written.
         """
         self._file = file
+        self._counters = counters
         self._queue: list[_Line] = []
         self._kept: list[_Line] = []
         self._lost = 0
@@ -119,6 +122,8 @@ class AuditLog:
                 await self._write()
         while self._queue:
             await self._write()
+        if self._kept:
+            _logger.error("audit_log_lost", extra={"fields": {"lines": len(self._kept) + self._lost}})
         self._anchor("closed")
 
     def _put(self, event: str, fields: Mapping[str, object], *, is_kept: bool) -> asyncio.Future[int | None]:
@@ -138,6 +143,10 @@ class AuditLog:
         announced = sum(_outcome_size(line.entry) for line in lines if line.entry.event == "begin")
         appended = await in_thread(self._file.append, entries, announced + sum(self._reserved.values()))
         self._settle(lines, appended)
+        if appended.error:
+            self._counters.add("jobworker_audit_failures_total")
+        for entry in entries[: len(appended.numbers)]:
+            self._counters.add("jobworker_audit_lines_total", f"event={entry.event}")
         if len(appended.numbers) == len(entries):
             self._lost = 0
         self._tell(appended.error)
