@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from devcerts import Authority, KeyType
 from jobworker.daemon import tls
+from jobworker.daemon.access_log import AccessLog
 from jobworker.daemon.audit import NoAudit
 from jobworker.daemon.call import CURRENT, Call
 from jobworker.daemon.certificates import ServerIdentity
@@ -110,7 +111,9 @@ def _limiter(**limits: float) -> Limiter:
 
 async def _call(context: _Context, counters: Counters | None = None, **behaviours: Handler) -> object:
     counters = counters or Counters()
-    gate = Gate(_methods(**behaviours), _calls(counters), counters, limiter=_limiter(), audit=NoAudit())
+    gate = Gate(
+        _methods(**behaviours), _calls(counters), counters, limiter=_limiter(), audit=NoAudit(), access_log=AccessLog()
+    )
     details = type("Details", (), {"method": _GET, "invocation_metadata": ()})()
     behaviour: Any = gate.service(cast("grpc.HandlerCallDetails", details)).stream_unary
     return await behaviour(iter(()), context)
@@ -182,7 +185,7 @@ def test_incomplete_table_stops_the_start() -> None:
     methods = _methods()
     methods.add_registered_method_handlers("jobworker.v1.JobWorkerService", {"New": methods.handlers[_GET]})
     with pytest.raises(PermissionTableError, match=r"no entry for /jobworker[.]v1[.]JobWorkerService/New"):
-        Gate(methods, _calls(Counters()), Counters(), limiter=_limiter(), audit=NoAudit())
+        Gate(methods, _calls(Counters()), Counters(), limiter=_limiter(), audit=NoAudit(), access_log=AccessLog())
 
 
 def test_descriptors_count_too() -> None:

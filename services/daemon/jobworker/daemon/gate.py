@@ -25,6 +25,7 @@ from jobworker.daemon.permissions import check_complete
 from jobworker.daemon.status import rule_of, status_of
 
 if TYPE_CHECKING:
+    from jobworker.daemon.access_log import AccessLog
     from jobworker.daemon.audit import Audit
     from jobworker.daemon.counters import Counters
     from jobworker.daemon.limiter import Limiter
@@ -33,17 +34,20 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_LEVELS = {code_pb2.INTERNAL: logging.ERROR, code_pb2.PERMISSION_DENIED: logging.WARNING}
-# What a peer chooses is cut to this length in the log.
-_MAX_FIELD = 200
-
 
 @final
 class Gate(grpc.GenericRpcHandler):
     """Finds the handler of each call for grpc; every one that it gives out authorizes, logs, and tells errors."""
 
-    def __init__(
-        self, methods: Methods, calls: LiveCalls, counters: Counters, *, limiter: Limiter, audit: Audit
+    def __init__(  # noqa: PLR0913 - each has a part in every call
+        self,
+        methods: Methods,
+        calls: LiveCalls,
+        counters: Counters,
+        *,
+        limiter: Limiter,
+        audit: Audit,
+        access_log: AccessLog,
     ) -> None:
         """Wraps the methods.
 
@@ -53,6 +57,7 @@ class Gate(grpc.GenericRpcHandler):
             counters: What counts the calls, by their codes.
             limiter: What bounds their requests, and how many may stream.
             audit: What audits them.
+            access_log: Where each has its line.
 
         Raises:
             PermissionTableError: If the permission table does not fit the methods; a bug of ours.
@@ -62,6 +67,7 @@ class Gate(grpc.GenericRpcHandler):
         self._counters = counters
         self._limiter = limiter
         self._audit = audit
+        self._access_log = access_log
         self._handlers = {name: self._guarded(name, handler) for name, handler in methods.handlers.items()}
 
     def __repr__(self) -> str:
@@ -107,7 +113,7 @@ class Gate(grpc.GenericRpcHandler):
             await _tell(error, call, context)
         finally:
             self._counters.add("jobworker_calls_total", f"code={code_pb2.Code.Name(code)}")
-            _log(call, code, context, started)
+            self._access_log.write(call, code, context.peer(), time.perf_counter() - started)
 
     def _admit(self, call: Call, context: Context) -> None:
         call.peer = peer_of(context.auth_context())
@@ -131,22 +137,3 @@ async def _tell(error: Exception, call: Call, context: Context) -> NoReturn:
         fields = {"method": call.method, "error": f"{type(error).__name__}: {error}"}
         _logger.error("call_failed", extra={"fields": fields}, exc_info=error)
     await context.abort_with_status(rpc_status.to_status(status_of(error, call.job_id)))
-
-
-def _log(call: Call, code: code_pb2.Code.ValueType, context: Context, started: float) -> None:
-    level = _LEVELS.get(code, logging.INFO)
-    if not _logger.isEnabledFor(level):
-        return
-    fields = {
-        "method": call.method[:_MAX_FIELD],
-        "code": code_pb2.Code.Name(code),
-        "duration_ms": f"{(time.perf_counter() - started) * 1000:.2f}",
-        "principal": call.caller.principal if call.caller else "",
-        "peer": call.peer.fingerprint,
-        "name": call.peer.common_name[:_MAX_FIELD],
-        "address": context.peer(),
-        "job": call.job_id[:_MAX_FIELD],
-    }
-    if call.reason:
-        fields["reason"] = call.reason
-    _logger.log(level, "call", extra={"fields": fields})

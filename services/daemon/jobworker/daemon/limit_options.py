@@ -20,7 +20,7 @@ USAGE = """\
   --start-rate=<rate>
                       How many jobs a principal may start per second in the long run, such as 20 or 0.5. (default: 100)
   --start-burst=<count>
-                      How many jobs a principal may start at once after a pause; at least 1. (default: 500)
+                      How many jobs a principal may start at once after a pause; at least 1. (default: 1000)
   --max-followers=<count>
                       How many streams, as of those who read logs, may be open at once. (default: 4000)
   --max-followers-per-principal=<count>
@@ -51,7 +51,7 @@ DEFAULTS = {
     "--max-jobs": "5000",
     "--max-jobs-per-principal": "1000",
     "--start-rate": "100",
-    "--start-burst": "500",
+    "--start-burst": "1000",
     "--max-followers": "4000",
     "--max-followers-per-principal": "1000",
     "--max-arguments": "65536",

@@ -27,7 +27,7 @@ class CallLimits:
     jobs: int = 5000
     jobs_per_principal: int = 1000
     start_rate: float = 100.0
-    start_burst: int = 500
+    start_burst: int = 1000
     followers: int = 4000
     followers_per_principal: int = 1000
     arguments: int = 65_536

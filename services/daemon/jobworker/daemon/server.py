@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, cast
 
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
+from jobworker.daemon.access_log import AccessLog
 from jobworker.daemon.address import Endpoint
 from jobworker.daemon.channel_options import channel_options
 from jobworker.daemon.errors import BindError
@@ -74,19 +75,19 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
     methods = _methods(JobWorkerService(worker, limiter, isolate_owners=isolate_owners), health)
-    gate = Gate(
-        methods, LiveCalls(identity, counters, isolate_owners=isolate_owners), counters, limiter=limiter, audit=audit
-    )
-    server.add_generic_rpc_handlers((gate,))
-    bound = _bind(server, endpoints, identity)
-    await server.start()
-    try:
-        yield bound
-    finally:
-        async with asyncio.TaskGroup() as tasks:
-            # The first task runs first: nothing new is accepted from then on.
-            tasks.create_task(server.stop(DRAIN_SECONDS))
-            tasks.create_task(_end_streams(health, worker))
+    calls = LiveCalls(identity, counters, isolate_owners=isolate_owners)
+    with closing(AccessLog()) as access_log:
+        gate = Gate(methods, calls, counters, limiter=limiter, audit=audit, access_log=access_log)
+        server.add_generic_rpc_handlers((gate,))
+        bound = _bind(server, endpoints, identity)
+        await server.start()
+        try:
+            yield bound
+        finally:
+            async with asyncio.TaskGroup() as tasks:
+                # The first task runs first: nothing new is accepted from then on.
+                tasks.create_task(server.stop(DRAIN_SECONDS))
+                tasks.create_task(_end_streams(health, worker))
 
 
 async def _end_streams(health: HealthService, worker: Worker) -> None:
