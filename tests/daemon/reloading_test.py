@@ -66,7 +66,7 @@ class _Inotify:
 
     def add_entries(self, directory: str, names: object, callback: object) -> int:
         del names, callback
-        if directory == "/no":
+        if directory in {"/", "/no"}:
             raise PermissionError(13, "Permission denied", directory)
         return 1
 
@@ -75,8 +75,8 @@ class _Inotify:
 
 
 def test_a_directory_that_cannot_be_watched_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever runs the daemon learns that SIGHUP is needed there."""
-    watch = FileWatch(cast("Inotify", _Inotify()), [_NOWHERE], lambda: None)
+    """Whoever runs the daemon learns that SIGHUP is needed there; not of one that merely leads there."""
+    watch = FileWatch(cast("Inotify", _Inotify()), [_NOWHERE, Path("/no/way/here")], lambda: None)
     with caplog.at_level(logging.WARNING):
         watch.renew()
         watch.renew()

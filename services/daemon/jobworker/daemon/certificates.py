@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     from jobworker.daemon.identity_files import Contents, IdentityFiles
 
+MALFORMED = (
+    TypeError,
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for what is no certificate or list, or one of a kind that it does not know."""
+
 
 @final
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,14 +101,14 @@ def fingerprint_of(certificate: x509.Certificate) -> str:
 def _certificates(pem: bytes, path: Path, option: str) -> Sequence[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except MALFORMED:
         raise ConfigurationError(f"no PEM certificate in {path}; give another {option}") from None
 
 
 def _certified_key(certificate: x509.Certificate, path: Path) -> object:
     try:
         return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         raise ConfigurationError(f"the key in {path} is of an unknown kind; give another --cert") from None
 
 
@@ -117,5 +127,5 @@ def _public_key(pem: bytes, path: Path) -> object:
         return serialization.load_pem_private_key(pem, password=None).public_key()
     except TypeError:
         raise ConfigurationError(f"the key {path} is encrypted; give one that is not (--key)") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         raise ConfigurationError(f"no PEM private key in {path}; give another --key") from None

@@ -37,6 +37,8 @@ class FileWatch:
         """
         self._inotify = inotify
         self._paths = tuple(map(str, paths))
+        # Where files are replaced, rather than whole directories: to be unable to watch these is worth a warning.
+        self._important: set[str] = set()
         self._callback = callback
         self._watches: frozenset[int] = frozenset()
         self._failed: frozenset[str] = frozenset()
@@ -56,9 +58,13 @@ class FileWatch:
 
     def _directories(self) -> dict[str, frozenset[str]]:
         names: defaultdict[str, set[str]] = defaultdict(set)
+        self._important.clear()
         for path in self._paths:
-            for directory, name in steps(path, _target_of):
+            way = list(steps(path, _target_of))
+            for directory, name in way:
                 names[directory].add(name)
+                if (directory, name) == way[-1] or _target_of(f"{directory}/{name}") is not None:
+                    self._important.add(directory)
         return {directory: frozenset(found) for directory, found in names.items()}
 
     def _watch(self, directories: dict[str, frozenset[str]]) -> None:
@@ -71,7 +77,8 @@ class FileWatch:
                 # Its parent tells when it comes.
                 continue
             except (OSError, WorkerError) as error:
-                failed[directory] = str(error)
+                if directory in self._important:
+                    failed[directory] = str(error)
         for watch in self._watches - watches:
             self._inotify.remove(watch)
         self._watches = frozenset(watches)

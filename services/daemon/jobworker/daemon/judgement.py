@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 
-from jobworker.daemon.certificates import fingerprint_of
+from jobworker.daemon.certificates import MALFORMED, fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,7 +65,7 @@ def judge(certificate: bytes, sent: bytes, snapshot: Snapshot) -> Verdict:
         leaf = x509.load_pem_x509_certificate(certificate)
         others = x509.load_pem_x509_certificates(sent)[:_MAX_SENT] if sent else []
         return _judge(leaf, others, snapshot)
-    except ValueError:
+    except MALFORMED:
         # Its parts are read when they are first asked for.
         return Verdict(None, reason="unreadable certificate")
 
@@ -111,6 +111,6 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         if certificate.issuer != issuer.subject:
             return False
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+    except (InvalidSignature, *MALFORMED):
         return False
     return True

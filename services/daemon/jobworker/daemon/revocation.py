@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
+from jobworker.daemon.certificates import MALFORMED
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.problems import Problems
 
@@ -96,7 +96,7 @@ def _encoded(content: bytes, path: Path) -> Iterator[tuple[bytes, str, bool]]:
 def _parsed(encoded: bytes, place: str, *, is_pem: bool) -> x509.CertificateRevocationList:
     try:
         return x509.load_pem_x509_crl(encoded) if is_pem else x509.load_der_x509_crl(encoded)
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         raise ConfigurationError(
             f"{place}: no certificate revocation list, PEM or DER; mend it or give another --crl"
         ) from None
@@ -107,7 +107,7 @@ def _checked(
 ) -> RevocationList:
     try:
         return _believed(crl, place, authorities, now)
-    except ValueError:
+    except MALFORMED:
         # Its parts are read when they are first asked for.
         raise ConfigurationError(f"{place}: the revocation list is malformed; give another --crl") from None
 
@@ -140,7 +140,7 @@ def _signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate)
         pass
     try:
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         # The authority's key is of a kind that signs nothing, or the signature's is not known.
         return False
 

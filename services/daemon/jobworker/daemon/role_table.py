@@ -44,7 +44,10 @@ def parse_principals(text: str, file: str) -> PrincipalTable:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigurationError(f"{file}: lists within lists, too deep to be read; a role table has none") from None
+    except ValueError as error:
+        # Also of a number with too many digits, which tomllib leaves to Python to refuse.
         found = _SYNTAX_LINE.search(str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise ConfigurationError(
@@ -141,7 +144,7 @@ class _Reader:
             return []
         good: dict[str, None] = {}
         for number, written in enumerate(value, start=1):
-            place = self._places.next(place, written)
+            place = self._places.next(place, written if isinstance(written, str) else _quoted(written))
             fingerprint = _normalized(written)
             if fingerprint is None:
                 self._add(place, f"{what}, entry {number}: {_quoted(written)} is no SHA-256 fingerprint; {_HOW}")
@@ -168,4 +171,8 @@ def _normalized(written: object) -> str | None:
 
 
 def _quoted(written: object) -> str:
-    return repr(written)[:_MAX_QUOTED]
+    try:
+        return repr(written)[:_MAX_QUOTED]
+    except (ValueError, RecursionError):
+        # A number with too many digits, or lists within lists.
+        return f"something of the type {type(written).__name__}"

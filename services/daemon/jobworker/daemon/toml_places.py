@@ -45,10 +45,10 @@ class Places:
     def __repr__(self) -> str:
         return f"<Places {len(self._tokens)}>"
 
-    def next(self, after: int, value: object) -> int:
+    def next(self, after: int, value: str) -> int:
         """Returns the next place of a key or a value behind another place; that other place if there is none."""
         for place in range(after + 1, len(self._tokens)):
-            if self._tokens[place][0] == str(value):
+            if self._tokens[place][0] == value:
                 return place
         return after
 
