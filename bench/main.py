@@ -31,7 +31,7 @@ _CERTS = _ROOT / "certs"
 
 
 def _daemon(scratch: Path, *options: str) -> AbstractContextManager[tuple[str, int]]:
-    scratch.mkdir(exist_ok=True)
+    scratch.mkdir(mode=0o700, exist_ok=True)
     program = [str(_ROOT / "services/daemon/worker-daemon")]
     return logging_daemon(program, *daemon_options(_CERTS), *options, state_dir=scratch)
 

@@ -130,7 +130,7 @@ def _checkpoint(store: Path) -> None:
 @pytest.fixture
 def small_disk(state_dir: Path) -> Iterator[rpc.JobWorkerServiceStub]:
     """A connection to a daemon whose state directory is a file system of 8 MiB."""
-    mount = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"'
+    mount = 'mount -t tmpfs -o size=8m,mode=700 tmpfs "$0" && exec "$@"'
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     under = ["unshare", *user, "--mount", "sh", "-c", mount, str(state_dir)]
     tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)

@@ -208,7 +208,7 @@ async def test_an_end_that_the_store_has_not_written(state: Path, monkeypatch: p
 
 async def test_a_records_directory_that_is_none(state: Path) -> None:
     """A clear error; nothing is started."""
-    state.mkdir()
+    state.mkdir(mode=0o700)
     (state / "records").write_text("")
     with pytest.raises(StateDirectoryError, match="is no directory"):
         await Worker(state_dir=state).__aenter__()

@@ -268,7 +268,7 @@ def disk(tmp_path: Path) -> Path:
 
 def on_a_small_disk(directory: Path, options: str) -> tuple[str, ...]:
     """Returns a command that runs others where a directory is a file system of its own."""
-    mount = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
+    mount = 'mount -t tmpfs -o "mode=700,$1" none "$2" && shift 2 && exec "$@"'
     user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     return granted("unshare", *user, "--mount", "sh", "-c", mount, "sh", options, str(directory))
 

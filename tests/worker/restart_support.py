@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -21,7 +23,8 @@ from jobworker_testing import ProcessHandle, kill_supervisor, supervisor_of
 from worker_support import MARK, library_environment, marked_processes, read_lines, sh
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -272,3 +275,26 @@ async def only_job(worker: Worker) -> Job:
     """Returns the only job that there is."""
     (job,) = (await worker.list()).jobs
     return job
+
+
+@contextmanager
+def pretender(
+    state: Path, listening: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Iterator[socket.socket]:
+    """Stands in for a supervisor: has its lock and listens at its socket.
+
+    Args:
+        state: The state directory, made if it isn't there.
+        listening: What to do meanwhile when it begins to listen: become another user, say.
+    """
+    state.mkdir(mode=0o700, exist_ok=True)
+    with (state / "supervisor.lock").open("w") as lock, socket.socket(socket.AF_UNIX) as listener:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        (state / "supervisor.sock").unlink(missing_ok=True)
+        listener.bind(os.fspath(state / "supervisor.sock"))
+        with listening():
+            listener.listen()
+        listener.settimeout(0)
+        yield listener

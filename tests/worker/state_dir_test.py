@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import socket
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,11 +19,10 @@ from jobworker.worker import (
     Worker,
     supervisors,
 )
-from restart_support import WorkerProcess
+from restart_support import WorkerProcess, pretender
 from worker_support import read_all, read_lines, sh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -91,21 +88,6 @@ async def test_a_forgotten_socket_and_strange_locks(state: Path) -> None:
     (state / "supervisor.sock").write_text("no socket")
     async with Worker(state_dir=state) as worker:
         assert (await worker.wait((await worker.start(["true"])).id)).state is JobState.SUCCEEDED
-
-
-@contextmanager
-def pretender(state: Path) -> Iterator[socket.socket]:
-    """Stands in for a supervisor: has its lock and listens at its socket."""
-    state.mkdir(exist_ok=True)
-    with (state / "supervisor.lock").open("w") as lock, socket.socket(socket.AF_UNIX) as listener:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        (state / "supervisor.sock").unlink(missing_ok=True)
-        listener.bind(os.fspath(state / "supervisor.sock"))
-        listener.listen()
-        listener.settimeout(0)
-        yield listener
 
 
 async def greet(listener: socket.socket, greeting: bytes) -> socket.socket:

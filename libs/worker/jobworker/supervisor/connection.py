@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from jobworker.supervisor.protocol import Event, Request
 
 _RECEIVE_BYTES = 1 << 16
-_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): process, user, group
+CREDENTIALS = struct.Struct("iII")
+"""What SO_PEERCRED gives, struct ucred of unix(7): process, user, group."""
 
 
 @final
@@ -32,7 +33,7 @@ class Connection:
         self._control = control
         self._poll = poll
         self._unread = bytearray()
-        pid, user, _ = _CREDENTIALS.unpack(control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+        pid, user, _ = CREDENTIALS.unpack(control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
         if user not in (os.getuid(), 0):
             raise ConnectionRefusedError(f"the worker is of user {user}")
         # A copy of the socket in a forked child of the worker's must not hide the worker's death.

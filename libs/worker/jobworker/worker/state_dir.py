@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from jobworker.worker.errors import StateDirectoryError, StateDirectoryInUseError, WorkerError
+from jobworker.worker.private_files import OTHERS, close_to_others, privacy_problem
 from jobworker.worker.refusals import exhausted
 
 if TYPE_CHECKING:
@@ -102,12 +103,14 @@ def prepare(directory: Path) -> StateDirectory:
     """Makes a state directory and its folders, for this user alone, where they are not there.
 
     Raises:
-        StateDirectoryError: If they can't be made or written to; the fault of whoever chose the directory.
+        StateDirectoryError: If they can't be made or written to, or are not this user's alone; the fault of whoever
+            chose the directory.
         ResourceExhaustedError: If there are no disk space or file descriptors left; the host's fault.
     """
     state = StateDirectory(directory.absolute())
     try:
         state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(state)
         state.logs.mkdir(mode=0o700, exist_ok=True)
         state.records.mkdir(mode=0o700, exist_ok=True)
         # The answer of a try: permission bits say nothing of read-only file systems, or to root.
@@ -198,6 +201,28 @@ def holder(lock: Path) -> int | None:
         return int(lock.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+
+
+def make_private(state: StateDirectory) -> None:
+    """Sees to it that nobody else gets at what is in a state directory.
+
+    Of one that others may only look into, the permissions are mended, if it is empty or was a state directory before:
+    any other may be meant to be looked into, such as a home. In one that others may write to, or that is another
+    user's, nothing is to be trusted.
+
+    Raises:
+        StateDirectoryError: If it is not this user's alone; the fault of whoever chose or made it.
+        OSError: If the permissions can't be changed; the file system's fault.
+    """
+    found = state.path.stat()
+    is_ours = state.lock.exists() or not any(state.path.iterdir())
+    if problem := privacy_problem(found.st_mode, found.st_uid, os.geteuid(), is_ours=is_ours):
+        raise StateDirectoryError(state.path, problem)
+    if found.st_mode & OTHERS:
+        state.path.chmod(0o700)
+    store = [Path(f"{state.store}{suffix}") for suffix in ("", "-wal", "-shm")]
+    folders = [state.logs, state.records]
+    close_to_others(*store, *folders, state.lock, state.supervisor_lock, state.supervisor_log, state.boot_id)
 
 
 def directory_error(directory: Path | str, error: OSError) -> WorkerError:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, final
 
 import jobworker.supervisor
 from jobworker.supervisor import failpoints
+from jobworker.supervisor.connection import CREDENTIALS
 from jobworker.supervisor.protocol import VERSION, End
 from jobworker.supervisor.records import boot_id
 from jobworker.worker.errors import StateDirectoryError, SupervisorError, SupervisorVersionError
+from jobworker.worker.private_files import write_private
 from jobworker.worker.refusals import exhausted
 from jobworker.worker.state_dir import directory_error, freed, holder, open_lock, try_lock
 from jobworker.worker.supervisor_client import SupervisorClient, exit_of
@@ -141,7 +143,7 @@ class SharedSupervisor:
                 has_run_since = _read(self._state.boot_id) == boot
                 await bury(has_run_since)
                 if not has_run_since:
-                    self._state.boot_id.write_text(boot, encoding="ascii")
+                    write_private(self._state.boot_id, boot)
                 return await self._begin(lock)
         finally:
             os.close(lock)
@@ -153,8 +155,8 @@ class SharedSupervisor:
             with _address(self._state) as address:
                 with suppress(FileNotFoundError):
                     os.unlink(address)
+                os.fchmod(listener.fileno(), 0o600)  # before it has a name that others could connect to
                 listener.bind(address)
-                os.chmod(address, 0o600)
                 listener.listen()
                 # Before there is anyone to accept it, so that the supervisor knows whom it serves first.
                 control = _connect(address)
@@ -187,11 +189,20 @@ class SharedSupervisor:
                 control = _connect(address)
             except (ConnectionRefusedError, FileNotFoundError):
                 return None
+        self._check_peer(control)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await SupervisorClient.open(control)
         except TimeoutError:
             raise self._no_answer() from None
+
+    def _check_peer(self, control: socket.socket) -> None:
+        """Raises an error, and closes a connection, if another user listens at its other end, and would be obeyed."""
+        _, user, _ = CREDENTIALS.unpack(control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+        if user != os.geteuid():
+            control.close()
+            problem = f"at its supervisor's socket listens user {user}; end that process, and see who may write here"
+            raise StateDirectoryError(self._state.path, problem)
 
     def _no_answer(self) -> StateDirectoryError:
         pid = holder(self._state.supervisor_lock) or "unknown"
