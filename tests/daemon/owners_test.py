@@ -139,10 +139,18 @@ def test_a_foreign_job_does_not_exist(
     _CALLS["stop"](ci, running)
 
 
+def _read_whole(stub: rpc.JobWorkerServiceStub, job_id: str) -> pb.Job:
+    """Reads a job's stderr, and returns the job that its end tells of."""
+    *_, last = stub.ReadLogs(pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDERR))
+    return last.end.job
+
+
 def test_a_beginning_is_the_own_jobs(ci: rpc.JobWorkerServiceStub, people: rpc.JobWorkerServiceStub) -> None:
     """One that fits a foreign job too is not ambiguous, and means another job to each."""
     found = [stub.GetJob(pb.GetJobRequest(job_id="abc")).job for stub in (ci, people)]
     assert [(job.id, job.principal) for job in found] == [(_OF_CI, "ci"), (_OF_PEOPLE, "people")]
+    assert [stub.StopJob(pb.StopJobRequest(job_id="abc")).job.id for stub in (ci, people)] == [_OF_CI, _OF_PEOPLE]
+    assert [_read_whole(stub, "abc").id for stub in (ci, people)] == [_OF_CI, _OF_PEOPLE]
     assert reason_of(lambda: _CALLS["get"](people, "abcd"))[1] == "JOB_NOT_FOUND"
 
 
