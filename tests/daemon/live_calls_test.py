@@ -116,6 +116,18 @@ def test_a_certificate_that_changes_hands(live: LivePki, isolated: bool) -> None
             assert list(frames)[-1].end.job.state == pb.JOB_STATE_STOPPED
 
 
+def test_a_certificate_that_is_given_a_name(live: LivePki) -> None:
+    """It keeps its jobs, and so its calls under way, though owners are isolated: to rotate it begins so."""
+    with serving(live, "--isolate-owners") as world, world.stub() as stub:
+        job_id = shell(stub, "echo ready; exec sleep 1000")
+        frames = follow(stub, job_id)
+        read_until(frames, b"ready")
+        _name(live, "ann")
+        wait_for_event(world, "reloaded", changed="roles")
+        assert stub.StopJob(pb.StopJobRequest(job_id=job_id)).job.principal == live.clients["full"].fingerprint
+        assert list(frames)[-1].end.job.state == pb.JOB_STATE_STOPPED
+
+
 def test_a_follower_that_does_not_read(world: World, live: LivePki) -> None:
     """It gets no more than what was on its way; that it lost access is decided and logged all the same."""
     with world.stub() as stub, world.stub("admin") as other:
