@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from daemon_world import Pki, World, new_world, program, raw_call, reason_of, shell
+from daemon_world import Pki, World, follow, new_world, program, raw_call, reason_of, shell
+from identity_world import LivePki
 from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def test_each_refused_call_has_a_line(pki: Pki, log: Path) -> None:
     assert start["outcome"] == logs["outcome"] == get["outcome"] == unknown["outcome"] == "PERMISSION_DENIED"
     assert (start["principal"], start["reason"]) == (pki.fingerprints["log"], "ROLE_TOO_LOW")
     assert (get["principal"], get["reason"], get["job"]) == (None, "ACCESS_DENIED", None)
-    assert get["fingerprint"] == pki.fingerprints["stranger"]
+    assert (get["fingerprint"], get["certificate"]) == (pki.fingerprints["stranger"], "not in the role table")
     # Who is refused may not fill the disk either.
     assert len(unknown["method"]) == 200
     assert (large["argv"], large["argv_is_cut"]) == (["echo", "x" * 4091], True)
@@ -133,6 +134,21 @@ def test_each_refused_call_has_a_line(pki: Pki, log: Path) -> None:
     assert "argv" not in start
     assert logs["job"] is None
     assert lines_of(log, "begin") == []
+
+
+def test_a_call_that_a_revocation_ends_has_a_line(tmp_path: Path, log: Path) -> None:
+    """The client is told that it may not; the log says why."""
+    live = LivePki.make(tmp_path / "files")
+    with audited(live.pki, log, f"--crl={live.folder}/crl.pem") as world, world.stub() as stub:
+        job_id = shell(stub, "echo up; sleep 1000")
+        frames = follow(stub, job_id)
+        assert next(frames).data.data == b"up\n"
+        live.revoke("full")
+        assert reason_of(lambda: list(frames))[1] == "ACCESS_DENIED"
+        _, ended = lines_of(log, "call")
+    assert (ended["method"], ended["job"]) == (SERVICE + "ReadLogs", job_id)
+    assert (ended["outcome"], ended["reason"]) == ("PERMISSION_DENIED", "ACCESS_DENIED")
+    assert ended["certificate"] == "revoked"
 
 
 def test_arguments_can_be_kept_out(pki: Pki, log: Path) -> None:

@@ -59,7 +59,7 @@ class RefusedKind:
 
 
 def call_fields(call: Call, peer: str) -> dict[str, object]:
-    """Returns who calls what.
+    """Returns who calls what, and why its certificate lets it in no more, if so.
 
     Args:
         call: The call.
@@ -70,6 +70,7 @@ def call_fields(call: Call, peer: str) -> dict[str, object]:
         "fingerprint": call.peer.fingerprint,
         "peer": peer,
         "method": call.method[:_MAX_FIELD],
+        **({"certificate": call.reason} if call.reason else {}),
     }
 
 
