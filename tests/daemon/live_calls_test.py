@@ -185,5 +185,8 @@ def test_a_revocation_list_that_expires_is_honoured(world: World, live: LivePki)
     """Else whoever keeps new lists away would undo the old ones; it is warned of."""
     live.replace("crl.pem", pem(crl(live.authority, [live.clients["full"]], days=(-1, 3 / 86_400))))
     wait_for_event(world, "crl_expired", still="honoured")
+    # Nor does it keep out what else is new.
+    live.grant(full=["full", "admin", "stranger"])
+    wait_for_event(world, "reloaded", changed="roles")
     with world.stub() as stub:
         assert reason_of(lambda: shell(stub, "true")) == _DENIED

@@ -60,29 +60,34 @@ class ServerIdentity:
         return f"<ServerIdentity certificates={len(self.fingerprints)}>"
 
 
-def check_identity(files: IdentityFiles, contents: Contents, now: datetime) -> ServerIdentity:
+def check_identity(
+    files: IdentityFiles, contents: Contents, now: datetime, before: Contents | None = None
+) -> ServerIdentity:
     """Returns the server's identity that three of the files hold.
 
     Args:
         files: Where they are, for messages.
         contents: What they hold.
         now: The time that the certificates have to be valid at.
+        before: What they held before, which was valid then: what has expired since is no reason to refuse the rest.
 
     Raises:
         ConfigurationError: If a file is not what it should be, a certificate is not valid now, or others can read the
             key; whoever configures the daemon has to mend it.
     """
     problems = Problems()
+    fresh = contents.changes(before)
     certificate, key, ca = (contents.files[name] for name in ("cert", "key", "ca"))
     chain = problems.of(_certificates, certificate, files.cert, "--cert")
     authorities = problems.of(_certificates, ca, files.ca, "--ca")
     public_key = problems.of(_public_key, key, files.key)
     own_key = problems.of(_certified_key, chain[0], files.cert) if chain else None
     if chain:
-        problems.of(_check_valid, chain[0], now, f"the server's certificate {files.cert}", "--cert")
+        if "cert" in fresh:
+            problems.of(_check_valid, chain[0], now, f"the server's certificate {files.cert}", "--cert")
         if public_key is not None and own_key is not None and public_key != own_key:
             problems.add(f"the key {files.key} is not that of {files.cert}; give another --key or --cert")
-    if authorities:
+    if authorities and "ca" in fresh:
         latest = max(authorities, key=lambda one: one.not_valid_after_utc)
         problems.of(_check_valid, latest, now, f"the CA {files.ca}", "--ca")
     # Everyone has the published keys, whatever the mode of a copy is.

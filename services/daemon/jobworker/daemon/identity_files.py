@@ -61,9 +61,9 @@ class Contents:
         # Never the key.
         return f"<Contents files={len(self.files)}>"
 
-    def changes(self, before: Contents) -> list[str]:
-        """Returns the names of the options whose files differ from what they were."""
-        return [name for name, content in self.files.items() if content != before.files.get(name)]
+    def changes(self, before: Contents | None) -> list[str]:
+        """Returns the names of the options whose files differ from what they were; all, if there is no before."""
+        return [name for name, content in self.files.items() if before is None or content != before.files.get(name)]
 
 
 def read_files(files: IdentityFiles, uid: int, before: Contents | None = None) -> Contents:

@@ -80,7 +80,7 @@ class Reloader:
             # Disks are slow, and so are long revocation lists: calls go on meanwhile.
             contents = await asyncio.to_thread(self._loader.read_again, before.contents)
             if is_asked or contents != before.contents:
-                made = await asyncio.to_thread(self._loader.check, contents, generation=before.generation + 1)
+                made = await asyncio.to_thread(self._loader.check, contents, before)
                 self._put_in_force(made, contents.changes(before.contents))
             self._said = ""
         except ConfigurationError as error:

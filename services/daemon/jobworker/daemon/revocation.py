@@ -59,7 +59,7 @@ class Revocations:
 
 
 def parse_revocations(
-    content: bytes, path: Path, authorities: Sequence[x509.Certificate], now: datetime
+    content: bytes, path: Path, authorities: Sequence[x509.Certificate], now: datetime | None
 ) -> Revocations:
     """Returns what a file of revocation lists says: one in DER, or any number in PEM.
 
@@ -67,7 +67,7 @@ def parse_revocations(
         content: What the file holds.
         path: Where it is, for messages.
         authorities: The CAs that may have signed the lists.
-        now: The time that they have to be valid at.
+        now: The time that they have to be valid at; None if they were found valid before, and are in force.
 
     Raises:
         ConfigurationError: If there is no list in it, or one is not of these CAs or not valid now; whoever configures
@@ -103,7 +103,7 @@ def _parsed(encoded: bytes, place: str, *, is_pem: bool) -> x509.CertificateRevo
 
 
 def _checked(
-    crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime
+    crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime | None
 ) -> RevocationList:
     try:
         return _believed(crl, place, authorities, now)
@@ -113,19 +113,19 @@ def _checked(
 
 
 def _believed(
-    crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime
+    crl: x509.CertificateRevocationList, place: str, authorities: Sequence[x509.Certificate], now: datetime | None
 ) -> RevocationList:
     """Returns what a list says, if it may be believed."""
     issuer = crl.issuer.rfc4514_string()
     if not any(_signed_by(crl, authority) for authority in authorities if authority.subject == crl.issuer):
         raise ConfigurationError(f"{place}: not signed by a CA of --ca (its issuer is {issuer!r}); give another --crl")
-    if now < crl.last_update_utc:
+    if now is not None and now < crl.last_update_utc:
         raise ConfigurationError(
             f"{place}: not valid before {crl.last_update_utc:%Y-%m-%d %H:%M} UTC; give another --crl"
         )
     if crl.next_update_utc is None:
         raise ConfigurationError(f"{place}: doesn't say when it expires (no nextUpdate); give another --crl")
-    if now > crl.next_update_utc:
+    if now is not None and now > crl.next_update_utc:
         raise ConfigurationError(f"{place}: expired at {crl.next_update_utc:%Y-%m-%d %H:%M} UTC; give a newer --crl")
     _check_extensions(crl, place)
     return RevocationList(crl.issuer, frozenset(one.serial_number for one in crl), crl.next_update_utc)

@@ -47,30 +47,32 @@ class Snapshot:
 
 
 def make_snapshot(
-    files: IdentityFiles, contents: Contents, now: datetime, *, generation: int, published_allowed: bool
+    files: IdentityFiles, contents: Contents, now: datetime, *, before: Snapshot | None, published_allowed: bool
 ) -> Snapshot:
     """Returns what the files say.
 
     Args:
         files: Where they are, for messages.
         contents: What they hold.
-        now: The time that all of it has to be valid at.
-        generation: The snapshot's.
+        now: The time that all of it has to be valid at, but for what is in force unchanged and has expired since: else
+            an expired revocation list, say, would keep new role tables out.
+        before: The snapshot in force; None for the first one.
         published_allowed: Whether the certificates whose keys everyone has may serve.
 
     Raises:
         ConfigurationError: If anything is wrong; whoever configures the daemon has to mend it.
     """
     problems = Problems()
-    server = problems.of(check_identity, files, contents, now)
+    server = problems.of(check_identity, files, contents, now, before and before.contents)
     principals = problems.of(_principals, files, contents)
     # Without the CAs there is nothing to check a list against.
-    revocations = problems.of(_revocations, files, contents, server.authorities, now) if server else None
+    valid_at = now if "crl" in contents.changes(before and before.contents) else None
+    revocations = problems.of(_revocations, files, contents, server.authorities, valid_at) if server else None
     if problems or server is None or principals is None or revocations is None:
         raise problems.error()
     if not published_allowed:
         devcerts.refuse_published(server.fingerprints, principals.by_fingerprint.keys())
-    return Snapshot(generation, server, principals, revocations, contents)
+    return Snapshot(before.generation + 1 if before else 1, server, principals, revocations, contents)
 
 
 def _principals(files: IdentityFiles, contents: Contents) -> PrincipalTable:
@@ -86,6 +88,6 @@ def _principals(files: IdentityFiles, contents: Contents) -> PrincipalTable:
 
 
 def _revocations(
-    files: IdentityFiles, contents: Contents, authorities: Sequence[x509.Certificate], now: datetime
+    files: IdentityFiles, contents: Contents, authorities: Sequence[x509.Certificate], now: datetime | None
 ) -> Revocations:
     return parse_revocations(contents.files["crl"], files.crl, authorities, now) if files.crl else Revocations()

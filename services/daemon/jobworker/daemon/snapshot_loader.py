@@ -38,7 +38,7 @@ class SnapshotLoader:
         Raises:
             ConfigurationError: If anything is wrong; whoever configures the daemon has to mend it.
         """
-        return self.check(read_files(self.files, self._uid), generation=1)
+        return self.check(read_files(self.files, self._uid), None)
 
     def read_again(self, before: Contents) -> Contents:
         """Returns what the files hold now, of which nothing has been checked.
@@ -51,12 +51,12 @@ class SnapshotLoader:
         """
         return read_files(self.files, self._uid, before)
 
-    def check(self, contents: Contents, *, generation: int) -> Snapshot:
+    def check(self, contents: Contents, before: Snapshot | None) -> Snapshot:
         """Returns the snapshot of what was read.
 
         Args:
             contents: What the files hold.
-            generation: The snapshot's.
+            before: The snapshot in force; None for the first one.
 
         Raises:
             ConfigurationError: If anything in it is wrong; whoever configures the daemon has to mend it.
@@ -65,6 +65,6 @@ class SnapshotLoader:
             self.files,
             contents,
             datetime.now(UTC),
-            generation=generation,
+            before=before,
             published_allowed=self._published_allowed,
         )
