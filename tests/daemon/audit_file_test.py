@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,6 +157,42 @@ def test_a_removed_file_is_noticed(path: Path) -> None:
         assert file.reopen()
         assert file.append(entries(1)).numbers == (3,)
     assert verify(path).first == 3
+
+
+@contextmanager
+def attribute(path: Path, letter: str) -> Iterator[None]:
+    """Gives a file an attribute, chattr(1); skips the test where that is not granted."""
+    given = subprocess.run(["chattr", f"+{letter}", path], capture_output=True, text=True, check=False)
+    if given.returncode:
+        pytest.skip(f"not granted here: {given.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", f"-{letter}", path], check=True)
+
+
+def test_to_append_is_enough(path: Path) -> None:
+    """A file that not even root can change is written to, found torn, and gone on with."""
+    AuditFile(path).close()
+    with attribute(path, "a"):
+        with closing(AuditFile(path)) as file:
+            file.append(entries(1))
+            with largest_file(path.stat().st_size + 20):
+                assert file.append(entries(1)).error is not None
+        with closing(AuditFile(path)) as file:
+            assert file.append(entries(1), reserve=100_000).error is None
+    assert verify(path).torn == [("audit.log:2", 20)]
+
+
+def test_a_file_that_became_read_only_is_noticed(path: Path) -> None:
+    """Though it is open for writing."""
+    with closing(AuditFile(path)) as file:
+        file.append(entries(1))
+        with attribute(path, "i"):
+            assert isinstance(file.append(entries(1)).error, PermissionError)
+            with pytest.raises(ConfigurationError, match="Operation not permitted"):
+                AuditFile(path)
+        assert file.append(entries(1)).numbers == (2,)
 
 
 def test_rotation_keeps_the_chain(path: Path) -> None:

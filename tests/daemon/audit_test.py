@@ -343,11 +343,11 @@ def test_an_outcome_that_can_not_be_written_is_told(pki: Pki, log: Path) -> None
     assert (stopped["method"], stopped["job"], stopped["outcome"]) == (SERVICE + "StopJob", job_id, "OK")
 
 
-def small_disk(disk: Path) -> list[str]:
+def small_disk(disk: Path, options: str = "size=256k") -> list[str]:
     """Returns a command that runs another one which has a small disk of its own; skips the test where it may not."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    mount = 'mount -t tmpfs -o size=256k none "$0" && exec "$@"'
-    under = ["unshare", *user, "--mount", "sh", "-c", mount, str(disk)]
+    mount = 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"'
+    under = ["unshare", *user, "--mount", "sh", "-c", mount, options, str(disk)]
     tried = subprocess.run([*under, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"not granted here: {' '.join(under)}: {tried.stderr.strip()}")
@@ -384,6 +384,15 @@ def test_a_full_disk_stops_changes_and_only_these(pki: Pki, tmp_path: Path) -> N
         assert outcomes == [("StartJob", "OK"), ("StopJob", "OK"), ("StartJob", "INTERNAL"), ("DeleteJob", "OK")]
         (tmp_path / "copy").write_bytes((seen / "audit.log").read_bytes())
     assert "hold together" in whole(tmp_path / "copy")
+
+
+def test_a_daemon_does_not_start_on_a_read_only_disk(pki: Pki, tmp_path: Path) -> None:
+    """It is better to hear of it then than at the first call."""
+    options = [f"--audit-log={tmp_path}/audit.log", "--address=127.0.0.1:0", "--store=memory", *pki.options()]
+    command = [*small_disk(tmp_path, "size=256k,ro"), *program(), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert "Read-only file system (--audit-log)" in ended.stderr
 
 
 @pytest.mark.parametrize(
