@@ -25,7 +25,23 @@ PARTS = {
 }
 LIBRARY = ["jobworker.supervisor", "jobworker.worker"]
 # Decisions: they do no I/O, so that their tests need none.
-PURE = ["job.py", "errors.py", "arguments.py", "page_tokens.py", "refusals.py"]
+PURE = {
+    "jobworker.worker": ["job.py", "errors.py", "arguments.py", "page_tokens.py", "refusals.py"],
+    "jobworker.daemon": [
+        "amounts.py",
+        "audit_chain.py",
+        "audit_entries.py",
+        "audit_verifier.py",
+        "counters.py",
+        "errors.py",
+        "permissions.py",
+        "principals.py",
+        "role_table.py",
+        "status.py",
+        "throttle.py",
+        "token_buckets.py",
+    ],
+}
 PURE_OF_OS = {"PathLike", "fspath", "strerror"}
 SIGNALLING = {"os.kill", "os.killpg", "signal.pidfd_send_signal", "signal.pthread_kill", "send_signal", "terminate"}
 # Where a process is killed: of a supervisor's own jobs, of a dead supervisor's, and of a cgroup, which both ask for.
@@ -113,10 +129,10 @@ def test_the_supervisor_has_no_event_loop() -> None:
     assert {(path, name) for path, name in imported("jobworker.supervisor") if name.partition(".")[0] in heavy} == set()
 
 
-@pytest.mark.parametrize("file", PURE)
-def test_decisions_are_pure(file: str) -> None:
+@pytest.mark.parametrize(("part", "file"), [(part, file) for part, files in PURE.items() for file in files])
+def test_decisions_are_pure(part: str, file: str) -> None:
     """They neither wait nor touch the system: of os they use what computes alone."""
-    module = sources("jobworker.worker")[f"{PARTS['jobworker.worker'][0]}/{file}"]
+    module = sources(part)[f"{PARTS[part][0]}/{file}"]
     roots = {name.partition(".")[0] for name in imports(module)}
     assert roots & {"asyncio", "io", "pathlib", "select", "shutil", "signal", "socket", "subprocess", "time"} == set()
     of_os = {name.removeprefix("os.") for name in used_names(module) if name.startswith("os.")}
