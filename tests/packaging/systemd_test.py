@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -41,6 +42,14 @@ def test_the_daemon_understands_a_unit(unit: Path) -> None:
     parsed = options.parse(words, {"HOME": "/home/somebody"}, 1000)
     assert parsed.address == "127.0.0.1:8080"
     assert parsed.roles == Path("/etc/jobworker/roles.toml")
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=str)
+def test_the_daemon_knows_the_variables_that_a_unit_names(unit: Path) -> None:
+    """What its comments advise to set is an option's variable."""
+    named = set(re.findall(r"JOBWORKER_[A-Z_]+", unit.read_text()))
+    assert "JOBWORKER_RUN_JOBS_AS" in named or "JOBWORKER_NO_NEW_PRIVILEGES" in named
+    assert named - set(re.findall(r"JOBWORKER_[A-Z_]+", options.USAGE)) == set()
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=str)
