@@ -166,12 +166,14 @@ def test_a_stop_under_way_is_finished(world: World, live: LivePki) -> None:
         assert list(frames)[-1].end.job.state == pb.JOB_STATE_STOPPED
 
 
-def test_a_certificate_expires_during_a_follow(tmp_path: Path) -> None:
+def test_a_certificate_expires_during_a_follow(world: World, live: LivePki) -> None:
     """At that moment its calls end, and no further one is let in on the connection; the job runs on."""
-    seconds = 20.0
-    live = LivePki.make(tmp_path / "files", brief=Validity.days(-1, seconds / 86_400))
+    seconds = 10.0
+    live.issue("brief", Validity.days(-1, seconds / 86_400))
+    live.grant(full=["full", "brief"])
+    wait_for_event(world, "reloaded", changed="roles")
     expires = live.clients["brief"].certificate.not_valid_after_utc.timestamp()
-    with serving(live) as world, world.stub("brief") as stub, world.stub() as other:
+    with world.stub("brief") as stub, world.stub() as other:
         frames = follow(stub, job_id := shell(stub, "echo ready; exec sleep 1000"))
         read_until(frames, b"ready")
         assert reason_of(lambda: next(frames)) == _DENIED
@@ -183,7 +185,7 @@ def test_a_certificate_expires_during_a_follow(tmp_path: Path) -> None:
 
 def test_a_revocation_list_that_expires_is_honoured(world: World, live: LivePki) -> None:
     """Else whoever keeps new lists away would undo the old ones; it is warned of."""
-    live.replace("crl.pem", pem(crl(live.authority, [live.clients["full"]], days=(-1, 3 / 86_400))))
+    live.replace("crl.pem", pem(crl(live.authority, [live.clients["full"]], days=(-1, 5 / 86_400))))
     wait_for_event(world, "crl_expired", still="honoured")
     # Nor does it keep out what else is new.
     live.grant(full=["full", "admin", "stranger"])
