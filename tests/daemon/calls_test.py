@@ -262,15 +262,45 @@ def test_health(world: World) -> None:
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 @pytest.mark.parametrize(
-    "symbol", ["jobworker.v1.JobWorkerService", "grpc.reflection.v1.ServerReflection", "grpc.health.v1.Health"]
+    "symbol",
+    [
+        "jobworker.v1.JobWorkerService",
+        "jobworker.v1.JobWorkerService.GetJob",
+        "jobworker.v1.Job.outcome",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.health.v1.Health",
+    ],
 )
 def test_reflection(world: World, version: str, symbol: str) -> None:
-    """Both versions of reflection describe every service, each other included."""
+    """Both versions of reflection describe every service, each other included, and what is in them."""
+    answer = _reflected(world, version, reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+    assert answer.file_descriptor_response.file_descriptor_proto
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_of_what_is_not_there(world: World, version: str) -> None:
+    """Whoever asks for a service or a method that there is not is told so, and may go on asking."""
+    for symbol in ("jobworker.v1.Nothing", "jobworker.v1.JobWorkerService.Nothing"):
+        answer = _reflected(world, version, reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
+        assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+    file = reflection_pb2.ServerReflectionRequest(file_by_filename="jobworker/v1/job_worker.proto")
+    assert _reflected(world, version, file).file_descriptor_response.file_descriptor_proto
+    extensions = reflection_pb2.ServerReflectionRequest(all_extension_numbers_of_type="jobworker.v1.Job")
+    assert _reflected(world, version, extensions).all_extension_numbers_response.base_type_name == "jobworker.v1.Job"
+    extension = reflection_pb2.ExtensionRequest(containing_type="jobworker.v1.Job", extension_number=1)
+    none = _reflected(world, version, reflection_pb2.ServerReflectionRequest(file_containing_extension=extension))
+    assert none.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+def _reflected(
+    world: World, version: str, request: reflection_pb2.ServerReflectionRequest
+) -> reflection_pb2.ServerReflectionResponse:
+    """Returns the answer to one question."""
     with world.channel("log") as channel:
         ask = channel.stream_stream(
             f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
             request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
             response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
         )
-        (answer,) = ask(iter([reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)]))
-    assert answer.file_descriptor_response.file_descriptor_proto
+        (answer,) = ask(iter([request]))
+    return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -10,6 +10,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 
     from jobworker.daemon.methods import Methods
 
@@ -28,7 +30,7 @@ def add_reflection(services: Iterable[str], methods: Methods) -> None:
         methods: Where to add.
     """
     _describe_v1()
-    servicer = reflection.aio.ReflectionServicer((*services, V1, V1ALPHA))
+    servicer = reflection.aio.ReflectionServicer((*services, V1, V1ALPHA), _Pool())
     # The two versions differ in their package's name alone, so the bytes on the wire are the same.
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
@@ -37,6 +39,33 @@ def add_reflection(services: Iterable[str], methods: Methods) -> None:
     )
     for service in (V1, V1ALPHA):
         methods.add_registered_method_handlers(service, {"ServerReflectionInfo": handler})
+
+
+@final
+class _Pool:
+    """The default pool, for reflection, which also asks it for methods by name: `grpcurl describe` does."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # noqa: N802
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            # protobuf's own, as of 7.36, finds all symbols but methods.
+            return self._pool.FindMethodByName(symbol).containing_service.file
+
+    def FindFileByName(self, file_name: str) -> FileDescriptor:  # noqa: N802
+        return self._pool.FindFileByName(file_name)
+
+    def FindMessageTypeByName(self, full_name: str) -> Descriptor:  # noqa: N802
+        return self._pool.FindMessageTypeByName(full_name)
+
+    def FindExtensionByNumber(self, message: Descriptor, number: int) -> FieldDescriptor:  # noqa: N802
+        return self._pool.FindExtensionByNumber(message, number)
+
+    def FindAllExtensions(self, message: Descriptor) -> list[FieldDescriptor]:  # noqa: N802
+        return self._pool.FindAllExtensions(message)
 
 
 def _describe_v1() -> None:
