@@ -167,6 +167,7 @@ def running(setting: Setting) -> Iterator[ChaosDaemon]:
         *daemon_options(setting.certs),
         f"--cgroup-root={setting.cgroup_root}",
         "--keep-jobs",
+        "--start-rate=0",
         "--log-level=warning",
     ]
     with (
