@@ -178,3 +178,12 @@ def test_all_mistakes_are_told() -> None:
         _parse(text)
     assert [problem.split(":")[1] for problem in caught.value.problems] == ["1", "2", "9"]
     assert str(caught.value).endswith("(2 more; worker-daemon check-config tells all)")
+
+
+@pytest.mark.parametrize(
+    "written", [" " * 200_000, "x" + " " * 200_000, "sha256" + " " * 200_000, f"{_A[:32]}sha256 fingerprint={_A[32:]}"]
+)
+def test_what_is_nearly_a_fingerprint_is_refused_at_once(written: str) -> None:
+    """However long it is, one look tells; and its beginning is no beginning in the middle."""
+    with pytest.raises(ConfigurationError, match="no SHA-256 fingerprint"):
+        parse_principals(f'FULL = ["{written}"]', "roles.toml")

@@ -13,7 +13,7 @@ from jobworker.daemon.toml_places import START, Places
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PREFIX = re.compile(r"\s*sha-?256\s+fingerprint\s*=\s*", re.IGNORECASE)
+_PREFIX = re.compile(r"sha-?256\s+fingerprint\s*=\s*", re.IGNORECASE)
 _PLAIN = re.compile(r"[0-9a-f]{64}")
 _COLONS = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){31}")
 _HOW = "give what `openssl x509 -in CERT -noout -fingerprint -sha256` prints, or its 64 hexadecimal digits"
@@ -164,7 +164,9 @@ class _Reader:
 def _normalized(written: object) -> str | None:
     if not isinstance(written, str):
         return None
-    text = _PREFIX.sub("", written, count=1).strip().lower()
+    text = written.strip().lower()
+    # At the beginning alone: looked for everywhere, it takes forever in a long string of spaces.
+    text = text[found.end() :] if (found := _PREFIX.match(text)) else text
     if not _PLAIN.fullmatch(text) and not _COLONS.fullmatch(text):
         return None
     return text.replace(":", "")
