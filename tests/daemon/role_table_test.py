@@ -187,3 +187,11 @@ def test_what_is_nearly_a_fingerprint_is_refused_at_once(written: str) -> None:
     """However long it is, one look tells; and its beginning is no beginning in the middle."""
     with pytest.raises(ConfigurationError, match="no SHA-256 fingerprint"):
         parse_principals(f'FULL = ["{written}"]', "roles.toml")
+
+
+def test_a_long_table_is_read_in_linear_time() -> None:
+    """Thousands of mistakes are told with their lines while one could count to ten."""
+    text = "".join(f"[[principal]]\nkey_{number} = {number}\n" for number in range(5_000))
+    with pytest.raises(ConfigurationError) as refused:
+        parse_principals(text, "roles.toml")
+    assert refused.value.problems[-1].startswith("roles.toml:9999: principal 5000 has no name")

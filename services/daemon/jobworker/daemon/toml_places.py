@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 import tomllib
+from collections import defaultdict
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
@@ -40,34 +42,33 @@ class Places:
         Args:
             text: What tomllib can read; of another text the places may be wrong.
         """
-        self._tokens = tuple(_tokens(text.replace("\r\n", "\n")))
+        tokens = tuple(_tokens(text.replace("\r\n", "\n")))
+        self._lines = tuple(line for _, line in tokens)
+        # By what stands there: a table of thousands of principals asks for as many places.
+        self._places: dict[str, list[int]] = defaultdict(list)
+        self._headers: dict[str, list[int]] = defaultdict(list)
+        for place, (value, _) in enumerate(tokens):
+            self._places[value].append(place)
+            if place and tokens[place - 1][0] == _HEADER:
+                self._headers[value].append(place - 1)
 
     def __repr__(self) -> str:
-        return f"<Places {len(self._tokens)}>"
+        return f"<Places {len(self._lines)}>"
 
     def next(self, after: int, value: str) -> int:
         """Returns the next place of a key or a value behind another place; that other place if there is none."""
-        for place in range(after + 1, len(self._tokens)):
-            if self._tokens[place][0] == value:
-                return place
-        return after
+        places = self._places.get(value, [])
+        following = bisect.bisect_right(places, after)
+        return places[following] if following < len(places) else after
 
     def table(self, name: str, number: int) -> int:
         """Returns the place of the header of the number-th table (from 1) of that name; that of the name if none."""
-        place = START
-        for _ in range(number):
-            place = self._next_header(place, name)
-        return place if place != START else self.next(START, name)
+        headers = self._headers.get(name, [])
+        return headers[min(number, len(headers)) - 1] if headers else self.next(START, name)
 
     def line(self, place: int) -> int:
         """Returns the line of a place, from 1."""
-        return self._tokens[place][1] if place != START else 1
-
-    def _next_header(self, after: int, name: str) -> int:
-        for place in range(after + 1, len(self._tokens) - 1):
-            if self._tokens[place][0] == _HEADER and self._tokens[place + 1][0] == name:
-                return place
-        return after
+        return self._lines[place] if place != START else 1
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
