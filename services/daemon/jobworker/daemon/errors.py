@@ -68,7 +68,7 @@ class AuditUnwritableError(CallError):
     """The audit log can't be written, and without it nothing may be changed; the host's fault."""
 
     def __init__(self) -> None:
-        super().__init__("the daemon can't write its audit log, so nothing was changed; its own log says more")
+        super().__init__("the daemon can't write its audit log, so nothing was changed")
 
 
 class AuditOutcomeError(CallError):

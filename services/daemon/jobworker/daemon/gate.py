@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 
 from jobworker.daemon import tls
 from jobworker.daemon.call import CURRENT, Call, admitted
-from jobworker.daemon.errors import ConnectionTooWeakError, UnknownMethodError
+from jobworker.daemon.errors import CallError, ConnectionTooWeakError, UnknownMethodError
 from jobworker.daemon.methods import body_of, handler_like
 from jobworker.daemon.peer import peer_of
 from jobworker.daemon.permissions import check_complete
@@ -133,7 +133,8 @@ _NO_SUCH_METHOD: Handler = grpc.stream_unary_rpc_method_handler(_no_such_method)
 
 async def _tell(error: Exception, call: Call, context: Context) -> NoReturn:
     """Answers a call with an error; what the client must not or need not know goes to the log alone."""
-    if rule_of(error).code == code_pb2.INTERNAL:
+    # What a `CallError` says is all there is to say; where it came from is known.
+    if rule_of(error).code == code_pb2.INTERNAL and not isinstance(error, CallError):
         fields = {"method": call.method, "error": f"{type(error).__name__}: {error}"}
         _logger.error("call_failed", extra={"fields": fields}, exc_info=error)
     await context.abort_with_status(rpc_status.to_status(status_of(error, call.job_id)))
