@@ -17,8 +17,8 @@ def _build(ctx):
     ctx.symlink(ctx.attr.mod, "go.mod")
     ctx.symlink(ctx.attr.sum, "go.sum")
     built = ctx.execute(
-        [go, "build", "-mod=readonly", "-trimpath", "-o", ctx.attr.program, ctx.attr.package],
-        environment = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"},
+        [go, "build", "-mod=readonly", "-o", ctx.attr.program, ctx.attr.package],
+        environment = {"GOFLAGS": "-buildvcs=false", "GOWORK": "off"},
         timeout = 1200,
     )
     if built.return_code:
