@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from daemon_world import Pki, World
 
-# Becomes the daemon in a process as nobody would want it: standard streams closed, descriptors open that are none of
-# its business, signals ignored as by nohup and others blocked, and files made for everybody to write to.
+# Becomes the daemon in a process as nobody would want it: stdin closed, descriptors open that are none of its
+# business, signals ignored as by nohup and others blocked, and files made for everybody to write to.
 ODD = """
 import os, signal, sys
 os.umask(0)
@@ -32,7 +32,6 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM, signal
 for number in (9, 33):
     os.dup2(os.open("/etc/passwd", os.O_RDONLY), number)
 os.close(0)
-os.close(1)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 SEEN = 'grep -E "^(SigBlk|SigIgn|Umask|CapInh|CapAmb)" /proc/self/status; pwd; ls /proc/$$/fd; readlink /proc/self/fd/0'
