@@ -11,8 +11,8 @@ import (
 
 // Error is why a call failed. Every error of a client's methods is one; get it with errors.As.
 //
-// Where it was the caller's context that ended the call, errors.Is finds context.Canceled or context.DeadlineExceeded in
-// it.
+// If the caller's context was cancelled, errors.Is finds context.Canceled in it; if time was up, whether the context's or
+// what the service config allows, context.DeadlineExceeded.
 type Error struct {
 	// Code is the gRPC status code. The proto says of each method which there are, and which may be tried again.
 	Code codes.Code
@@ -62,7 +62,11 @@ func explain(ctx context.Context, err error) *Error {
 			}
 		}
 	}
-	if ctx.Err() != nil && (explained.Code == codes.Canceled || explained.Code == codes.DeadlineExceeded) {
+	switch {
+	case explained.Code == codes.DeadlineExceeded:
+		// The daemon can notice before the context does.
+		explained.causes = append(explained.causes, context.DeadlineExceeded)
+	case explained.Code == codes.Canceled && ctx.Err() != nil:
 		explained.causes = append(explained.causes, ctx.Err())
 	}
 	return explained
