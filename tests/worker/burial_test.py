@@ -19,7 +19,7 @@ from jobworker.supervisor import failpoints
 from jobworker.supervisor.cgroups import own_cgroup
 from jobworker.supervisor.records import start_ticks
 from jobworker.worker import Exited, Lost, ResourceExhaustedError, StateDirectoryError, Worker
-from jobworker.worker.sqlite_store import SqliteJobStore
+from jobworker.worker.sqlite_backlog import Backlog
 from jobworker_testing import ProcessHandle
 from restart_support import WorkerProcess, kill, only_job, supervisor_handle
 from worker_support import read_all, sh
@@ -196,7 +196,7 @@ async def test_an_end_that_the_store_has_not_written(state: Path, monkeypatch: p
         raise ResourceExhaustedError("disk space", "free some")
 
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteJobStore, "_save", full)
+        patched.setattr(Backlog, "_save", full)
         with pytest.raises(ResourceExhaustedError):
             async with Worker(state_dir=state) as worker:
                 assert (await only_job(worker)).outcome == Exited(0)
