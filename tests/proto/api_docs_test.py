@@ -26,8 +26,9 @@ def with_comment(reference: errors.Reference, method: str, old: str, new: str) -
 
 
 def test_the_reference_is_not_stale(reference: errors.Reference) -> None:
-    """Who changes the proto or the daemon's tables makes docs/api.md again: ./bazelw run //proto:api_docs."""
-    assert Path("docs/api.md").read_text() == markdown.render(reference)
+    """Who changes the proto or the daemon's tables makes it again."""
+    stale = "docs/api.md is not what the proto and the daemon say; make it again: ./bazelw run //proto:api_docs"
+    assert Path("docs/api.md").read_text() == markdown.render(reference), stale
 
 
 def test_proto_and_daemon_agree(reference: errors.Reference) -> None:
