@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).absolute().parents[1]
 _CERTS = _ROOT / "certs"
+_NO_LIMITS = ("--start-rate=0", "--max-calls-per-connection=0")
 
 
 def _daemon(scratch: Path, *options: str) -> AbstractContextManager[tuple[str, int]]:
     scratch.mkdir(mode=0o700, exist_ok=True)
     program = [str(_ROOT / "services/daemon/worker-daemon")]
     # What is measured is how fast it is, not how fast one client may be.
-    return logging_daemon(program, *daemon_options(_CERTS), "--start-rate=0", *options, state_dir=scratch)
+    return logging_daemon(program, *daemon_options(_CERTS), *_NO_LIMITS, *options, state_dir=scratch)
 
 
 def _measure(scratch: Path, *, quick: bool) -> list[Figure]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def attacked(pki: Pki) -> Iterator[World]:
-    """A daemon that the attacks share; so each meets what the others have left behind."""
-    with new_world(pki, "--handshake-timeout=3s") as made:
+    """A daemon that the attacks share, so that each meets what the others have left; it lets calls pile up."""
+    with new_world(pki, "--handshake-timeout=3s", "--max-calls-per-connection=250") as made:
         yield made
 
 

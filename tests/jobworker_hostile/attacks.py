@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, final
@@ -180,6 +181,26 @@ def unauthorised_calls(target: Target, count: int = 10_000) -> None:
             peer.wait_for_answers(first + 100)
 
 
+def crowd(target: Target, connections: int = 16, calls: int = 250) -> None:
+    """Makes as many calls at once as may be, on several connections; all are refused."""
+    flood = b"".join(call(stream, call_headers(GET_JOB)) for stream in range(1, 2 * calls, 2))
+    with ExitStack() as stack:
+        peers = [stack.enter_context(target.peer()) for _ in range(connections)]
+        for peer in peers:
+            peer.greet()
+        for peer in peers:
+            peer.send(flood)
+        for peer in peers:
+            peer.wait_for_answers(calls)
+
+
+def handshakes(target: Target, count: int = 200) -> None:
+    """Connects, and goes as soon as the server has done its part: the dearest that it does for who isn't known."""
+    for _ in range(count):
+        with target.peer() as peer:
+            peer.vanish()
+
+
 def byte_by_byte(target: Target, most: int = 60) -> None:
     """Sends a byte a second, of a handshake and of HTTP/2's beginning, until the server has had enough of both."""
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * most
@@ -207,6 +228,8 @@ ATTACKS: Mapping[str, Attack] = MappingProxyType(
             endless_headers,
             stalled_requests,
             unauthorised_calls,
+            crowd,
+            handshakes,
             byte_by_byte,
         )
     }

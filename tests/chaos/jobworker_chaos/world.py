@@ -168,6 +168,7 @@ def running(setting: Setting) -> Iterator[ChaosDaemon]:
         f"--cgroup-root={setting.cgroup_root}",
         "--keep-jobs",
         "--start-rate=0",
+        "--max-calls-per-connection=0",
         "--log-level=warning",
     ]
     with (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from jobworker.daemon import __version__, configuration, logs, options, own_process, tls
 from jobworker.daemon.accounts import own_account
 from jobworker.daemon.address import bindable
+from jobworker.daemon.allocator import bound_arenas
 from jobworker.daemon.audit import auditing
 from jobworker.daemon.config_report import description
 from jobworker.daemon.counters import Counters
@@ -193,6 +194,7 @@ def _warn_of_root(run_as: Account | None) -> None:
 def _prepare_grpc(log_level: int) -> tls.Floor:
     # grpc's library logs in a form of its own, and lets any peer that fails a handshake write lines.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR" if log_level <= logging.DEBUG else "NONE")
+    bound_arenas()
     return tls.lay_floor()
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # A request that is too large is refused by the daemon itself, which can say more of it; beyond twice that, by grpc.
 _GRPC_MESSAGES = 2
 
+_PENDING = 20_000
+
 _NO_LIMIT = 2**31 - 1
 
 
@@ -31,8 +33,13 @@ def channel_options(limits: Limits, descriptors: int) -> tuple[tuple[str, int], 
         ("grpc.max_allowed_incoming_connections", min(connections.connections or _NO_LIMIT, descriptors // 2)),
         # From the first byte to the client's HTTP/2 settings; grpc's own limit is two minutes.
         ("grpc.server_handshake_timeout_ms", _milliseconds(connections.handshake_seconds)),
-        # A connection may have many followers, and must not have the others wait.
+        # Each call that a client begins costs the event loop's time before it can be refused, so this bounds how long
+        # others wait while somebody begins calls and takes them back.
         ("grpc.max_concurrent_streams", connections.calls or _NO_LIMIT),
+        # Beyond its own limits, 1,000 and 3,000, grpc picks calls at random and cancels them, good ones too. With these
+        # a flood of many connections makes calls wait instead; each that waits costs some 10 KiB.
+        ("grpc.server.max_pending_requests", _PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * _PENDING),
         ("grpc.max_connection_idle_ms", _milliseconds(connections.idle_seconds)),
         ("grpc.max_receive_message_length", _GRPC_MESSAGES * limits.calls.message_bytes),
         # A client whose host is gone is noticed, and its followers end, within 40 s.

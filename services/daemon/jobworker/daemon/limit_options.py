@@ -39,7 +39,7 @@ USAGE = """\
   --handshake-timeout=<time>
                       How long a handshake may take. (default: 10s)
   --max-calls-per-connection=<count>
-                      How many calls a connection may have at once. (default: 1000)
+                      How many calls a connection may have at once; clients let further ones wait. (default: 100)
   --idle-timeout=<time>
                       How long a connection may be without a call. (default: 10m)
   --min-ping-interval=<time>
@@ -60,7 +60,7 @@ DEFAULTS = {
     "--request-timeout": "30s",
     "--max-connections": "4096",
     "--handshake-timeout": "10s",
-    "--max-calls-per-connection": "1000",
+    "--max-calls-per-connection": "100",
     "--idle-timeout": "10m",
     "--min-ping-interval": "10s",
 }

@@ -51,7 +51,7 @@ class ConnectionLimits:
 
     connections: int = 4096
     handshake_seconds: float = 10.0
-    calls: int = 1000
+    calls: int = 100
     idle_seconds: float = 600.0
     ping_seconds: float = 10.0
 
