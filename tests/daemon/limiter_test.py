@@ -53,6 +53,14 @@ def test_jobs_of_one() -> None:
     assert (error.limit, error.maximum, error.principal) == ("jobs_per_principal", "2", "a")
 
 
+def test_jobs_of_one_who_was_renamed() -> None:
+    """What a principal started under another name is still its own."""
+    world = _World(jobs_per_principal=2)
+    world.limiter.admit_start("a", ["b", "old"], {"a", "old"})
+    error = world.refused(lambda: world.limiter.admit_start("a", ["a", "b", "old"], {"a", "old"}))
+    assert (error.limit, error.principal) == ("jobs_per_principal", "a")
+
+
 def test_starts_in_time() -> None:
     """Who starts too many too fast is told when the next one may be; another principal isn't concerned."""
     world = _World(start_rate=0.5, start_burst=2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,13 +14,13 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from daemon_world import finish, follow, new_world, raw_call, refusal_of, shell
+from daemon_world import Pki, finish, follow, new_world, raw_call, refusal_of, shell
 from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from daemon_world import Pki, World
+    from daemon_world import World
     from jobworker.v1 import job_worker_pb2_grpc as rpc
 
 _REQUEST = "0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3"
@@ -91,6 +93,20 @@ def test_jobs_that_were_taken_back(pki: Pki) -> None:
             assert stub.StartJob(_WAITING).job.state == pb.JOB_STATE_RUNNING
             stub.StopJob(pb.StopJobRequest(job_id=stopped))
             _start(stub)
+
+
+def test_jobs_of_who_gets_a_name(pki: Pki, tmp_path: Path) -> None:
+    """What a certificate started before its principal had a name still counts as that principal's."""
+    own = Pki(Path(shutil.copytree(pki.folder, tmp_path / "pki")), pki.fingerprints)
+    fingerprint = pki.fingerprints["full"]
+    with new_world(own, "--max-jobs-per-principal=1") as world, world.stub() as stub:
+        _start(stub)
+        renamed = tmp_path / "renamed.toml"
+        renamed.write_text(f'[[principal]]\nname = "ci"\nrole = "FULL"\nfingerprints = ["{fingerprint}"]\n')
+        renamed.rename(own.folder / "roles.toml")
+        world.daemon.wait_for_line(re.compile("event=reloaded"))
+        limit, _ = _refused(lambda: _start(stub))
+    assert limit == {"limit": "jobs_per_principal", "maximum": "1", "principal": "ci"}
 
 
 def test_starts_in_time(pki: Pki) -> None:

@@ -61,7 +61,7 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
             principal=by.principal,
             aliases=by.names - {by.principal},
             request_id=request.request_id or None,
-            admit=lambda under_way: self._limiter.admit_start(by.principal, under_way),
+            admit=lambda under_way: self._limiter.admit_start(by.principal, under_way, by.names),
             announce=CURRENT.get().announce,
         )
         return pb.StartJobResponse(job=_told(job))
