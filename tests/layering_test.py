@@ -21,6 +21,7 @@ PARTS = {
     "jobworker.supervisor": ("libs/worker/jobworker/supervisor", {"jobworker.supervisor"}),
     "jobworker.worker": ("libs/worker/jobworker/worker", {"jobworker.supervisor", "jobworker.worker"}),
     "jobworker.daemon": ("services/daemon/jobworker/daemon", {"jobworker.daemon", "jobworker.worker", "jobworker.v1"}),
+    "jobworker.client": ("clients/python/jobworker/client", {"jobworker.client", "jobworker.v1"}),
     "jobworker.cli": ("tools/cli/jobworker/cli", {"jobworker.cli", "jobworker.v1"}),
 }
 LIBRARY = ["jobworker.supervisor", "jobworker.worker"]
@@ -40,6 +41,15 @@ PURE = {
         "status.py",
         "throttle.py",
         "token_buckets.py",
+    ],
+    "jobworker.client": [
+        "address.py",
+        "errors.py",
+        "frames.py",
+        "outage.py",
+        "position.py",
+        "requests.py",
+        "resuming.py",
     ],
 }
 PURE_OF_OS = {"PathLike", "fspath", "strerror"}
@@ -140,6 +150,17 @@ def test_decisions_are_pure(part: str, file: str) -> None:
     assert {"open", "print"} & set(used_names(module)) == set()
 
 
+def test_the_synchronous_client_has_no_event_loop() -> None:
+    """The command line would wait for it at every start."""
+    heavy = {"asyncio", "grpc.aio", "jobworker.client.aio"}
+    found = {
+        (path, name)
+        for path, name in imported("jobworker.client")
+        if f"{name}.".startswith(tuple(f"{one}." for one in heavy))
+    }
+    assert {path.rpartition("/")[2] for path, _ in found} <= {"__init__.py", "aio.py", "aio_reading.py"}
+
+
 def signals_sent(part: str) -> set[tuple[str, str]]:
     """Returns the modules of a part, each with a way in which it ends or signals other processes than its own."""
     called = {
@@ -173,7 +194,11 @@ def test_the_supervisor_sends_signals_in_few_places() -> None:
 def test_nothing_sleeps(part: str) -> None:
     """To wait for something is to be told of it, never to look again later."""
     # Nobody tells a client when a server can be reached again.
-    reconnecting = {("tools/cli/jobworker/cli/logs.py", "sleep")}
+    reconnecting = {
+        ("clients/python/jobworker/client/aio_reading.py", "sleep"),
+        ("clients/python/jobworker/client/sync.py", "sleep"),
+        ("tools/cli/jobworker/cli/logs.py", "sleep"),
+    }
     assert uses(part, {"sleep"}) - reconnecting == set()
 
 

@@ -11,7 +11,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FOLDERS = ["libs/worker/jobworker", "services/daemon/jobworker/daemon", "tools/cli/jobworker/cli"]
+FOLDERS = [
+    "clients/python/jobworker/client",
+    "libs/worker/jobworker",
+    "services/daemon/jobworker/daemon",
+    "tools/cli/jobworker/cli",
+]
 LONGEST_MODULE = 300
 LONGEST_BODY = 40
 
