@@ -22,7 +22,7 @@ PARTS = {
     "jobworker.worker": ("libs/worker/jobworker/worker", {"jobworker.supervisor", "jobworker.worker"}),
     "jobworker.daemon": ("services/daemon/jobworker/daemon", {"jobworker.daemon", "jobworker.worker", "jobworker.v1"}),
     "jobworker.client": ("clients/python/jobworker/client", {"jobworker.client", "jobworker.v1"}),
-    "jobworker.cli": ("tools/cli/jobworker/cli", {"jobworker.cli", "jobworker.v1"}),
+    "jobworker.cli": ("tools/cli/jobworker/cli", {"jobworker.cli", "jobworker.client", "jobworker.v1"}),
 }
 LIBRARY = ["jobworker.supervisor", "jobworker.worker"]
 # Decisions: they do no I/O, so that their tests need none.
@@ -196,8 +196,7 @@ def test_nothing_sleeps(part: str) -> None:
     # Nobody tells a client when a server can be reached again.
     reconnecting = {
         ("clients/python/jobworker/client/aio_reading.py", "sleep"),
-        ("clients/python/jobworker/client/sync.py", "sleep"),
-        ("tools/cli/jobworker/cli/logs.py", "sleep"),
+        ("clients/python/jobworker/client/reading.py", "sleep"),
     }
     assert uses(part, {"sleep"}) - reconnecting == set()
 

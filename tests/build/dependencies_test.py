@@ -18,8 +18,8 @@ def test_library_needs_nothing_but_the_standard_library() -> None:
 
 
 @pytest.mark.parametrize("forbidden", ["//libs/worker", "//services/daemon"])
-def test_cli_needs_the_api_alone(forbidden: str) -> None:
+def test_cli_needs_the_api_and_its_client_alone(forbidden: str) -> None:
     """It talks to the daemon over the network, and shares no code with it."""
     found = packages("CLI")
-    assert "//proto" in found
+    assert {"//clients/python", "//proto"} <= found
     assert forbidden not in found

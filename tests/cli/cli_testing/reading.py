@@ -10,11 +10,10 @@ from cli_testing.command import Result
 from cli_testing.service import JOB_ID
 from jobworker.cli import errors, logs
 from jobworker.cli.connection import connect
-from jobworker.cli.logs import Clock
 from jobworker.cli.options import parse
 from jobworker.cli.output import Output
+from jobworker.client.reading import Clock
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +26,8 @@ def read_with(client: list[str], clock: Clock, *words: str) -> Result:
     options = parse([*client, "logs", "stdout", "5a2e", *words], "")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            with connect(options) as channel:
-                logs.run(JobWorkerServiceStub(channel), options, Output(out.fileno()), Output(err.fileno()), clock)
+            with connect(options) as service:
+                logs.run(service, options, Output(out.fileno()), Output(err.fileno()), clock)
             code, message = 0, ""
         except errors.CliError as error:
             code, message = error.exit_code, str(error)

@@ -121,11 +121,13 @@ class JobDeletedError(_FollowError):
 
     Attributes:
         cause: what the daemon said.
+        job_id: the job's whole id.
         position: how far it came.
     """
 
-    def __init__(self, cause: CallError, position: Position) -> None:
+    def __init__(self, cause: CallError, job_id: str, position: Position) -> None:
         super().__init__(cause.code, cause.message, cause, position)
+        self.job_id = job_id
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobworker.client.errors import CallError, translated
 from jobworker.client.frames import End, frame_of
@@ -17,11 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from jobworker.client.frames import Frame, Interruption, Stream
-    from jobworker.client.sync import Clock
     from jobworker.v1.job_worker_pb2 import ReadLogsRequest
     from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class Clock(NamedTuple):
+    """Where a follow takes its time from.
+
+    Attributes:
+        now: tells the time in seconds, from anywhere.
+        wait: lets a number of seconds pass.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
 
 
 def begin(  # noqa: PLR0913 - what a follow can be told
@@ -56,19 +68,20 @@ def frames(
 
 
 def resumed(
-    service: JobWorkerServiceStub, resuming: Resuming, clock: Clock, closed: Callable[[], bool]
+    service: JobWorkerServiceStub, resuming: Resuming, clock: Clock | None, closed: Callable[[], bool]
 ) -> Generator[Frame | Interruption, None, None]:
     """Yields the frames of as many calls as it takes.
 
     Args:
         service: the service to read from, which has been reached before.
         resuming: what to read.
-        clock: what the pauses go by.
+        clock: what the pauses go by; by default the system's.
         closed: tells whether the connection was closed on purpose.
 
     Raises:
         CallError: as `Client.follow` has it.
     """
+    clock = clock or Clock()
     while True:
         request, began = resuming.request(), clock.now()
         _LOGGER.debug("reading on: %r", resuming)

@@ -9,15 +9,13 @@ from grpc import StatusCode
 
 from jobworker.client.errors import CallError, GaveUpError, JobDeletedError
 from jobworker.client.frames import Interruption
+from jobworker.client.outage import NOT_CONNECTED, UNKNOWN_HOST
 from jobworker.v1.job_worker_pb2 import ReadLogsRequest
 
 if TYPE_CHECKING:
     from jobworker.client.frames import Frame, Stream
     from jobworker.client.outage import Outage
     from jobworker.client.position import Position
-
-# How the texts of grpcio 1.85 begin if a call found no connection at all, or could not look up the server's name.
-_NEVER_CONNECTED = ("failed to connect to all addresses", "errors resolving")
 
 # CANCELLED, which the service never says, is what gRPC makes of calls that have come, and are not begun, when their
 # server is told to stop.
@@ -31,7 +29,7 @@ def no_end_mark() -> CallError:
 
 def connected(error: CallError) -> bool:
     """Tells whether the call that failed so had reached the daemon."""
-    return not error.message.startswith(_NEVER_CONNECTED)
+    return not error.message.startswith((NOT_CONNECTED, UNKNOWN_HOST))
 
 
 @final
@@ -85,7 +83,7 @@ class Resuming:
             CallError: the given one, since another call would fail alike.
         """
         if error.code is StatusCode.NOT_FOUND:
-            raise JobDeletedError(error, replace(self._position)) from error
+            raise JobDeletedError(error, self._request.job_id, replace(self._position)) from error
         if error.code not in _BREAKS:
             raise error
         self._outage.stood(stood)

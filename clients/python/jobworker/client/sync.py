@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import grpc
@@ -19,24 +18,13 @@ from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
     from jobworker.client.frames import Frame, Interruption, Stream
+    from jobworker.client.reading import Clock
     from jobworker.client.settings import Certificates
-
-
-class Clock(NamedTuple):
-    """Where a follow takes its time from.
-
-    Attributes:
-        now: tells the time in seconds, from anywhere.
-        wait: lets a number of seconds pass.
-    """
-
-    now: Callable[[], float] = time.monotonic
-    wait: Callable[[float], None] = time.sleep
 
 
 class Page(NamedTuple):
@@ -271,7 +259,7 @@ class Client:
         # from here on it is known that the daemon can be reached and has the job: what fails later has another cause.
         job = self.get(job_id)
         resuming = reading.begin(job.id, stream, offset, tail_lines, self._patience, follow=until_final)
-        yield from reading.resumed(self._service, resuming, clock or Clock(), lambda: self._closed)
+        yield from reading.resumed(self._service, resuming, clock, lambda: self._closed)
 
     def _service_once(self) -> JobWorkerServiceStub:
         if self._once is None:

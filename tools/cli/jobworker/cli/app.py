@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobworker.cli.options import Options
-    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
+    from jobworker.client.sync import Client
 
-    Verb = Callable[[JobWorkerServiceStub, Options, Output, Output], None]
+    Verb = Callable[[Client, Options, Output, Output], None]
 
 _INTERRUPTED = 130
 
@@ -62,12 +62,11 @@ def _run(options: Options, out: Output, err: Output) -> None:
     process.set_grpc_up(debug=options.debug)
     with process.quick_imports():
         from jobworker.cli.connection import connect
-        from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 
         verb = _verb(options)
     _set_log_up(debug=options.debug)
-    with connect(options) as channel:
-        verb(JobWorkerServiceStub(channel), options, out, err)
+    with connect(options) as client:
+        verb(client, options, out, err)
 
 
 def _verb(options: Options) -> Verb:

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os.path
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobworker.cli.errors import WrongUsageError
+from jobworker.client.settings import Certificates, SettingsError, read_pem
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options
-
-
-class Certificates(NamedTuple):
-    """What mutual TLS takes, in PEM.
-
-    Attributes:
-        ca: the certificate of the server's authority.
-        key: the client's private key.
-        cert: the client's certificate.
-    """
-
-    ca: bytes
-    key: bytes
-    cert: bytes
 
 
 def read(options: Options) -> Certificates:
@@ -42,22 +28,15 @@ def read(options: Options) -> Certificates:
 
 def _read(what: str, option: str, path: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs 3 ms of every start
-            content = file.read()
-    except FileNotFoundError:
-        whole = os.path.abspath(path)  # noqa: PTH100 - as above
-        raise WrongUsageError(
-            f"the {what} {whole} does not exist; name one with {option} (paths start where the command is typed)"
-        ) from None
-    except OSError as error:
-        raise WrongUsageError(f"cannot read the {what} {path}: {error.strerror}; name one with {option}") from error
-    if b"-----BEGIN " not in content:
-        raise WrongUsageError(f"the {what} {path} is not PEM; name one with {option}")
-    return content
+        return read_pem(what, path)
+    except SettingsError as error:
+        where = " (paths start where the command is typed)" if isinstance(error.__cause__, FileNotFoundError) else ""
+        raise WrongUsageError(f"{error}; name one with {option}{where}") from error
 
 
-def fingerprint(cert: bytes) -> str:
+def fingerprint(cert: bytes | None) -> str:
     """Returns the SHA-256 of a certificate in PEM, as a role table names it; "" if it cannot be read."""
+    cert = cert or b""
     try:
         text = cert[cert.index(b"-----BEGIN CERTIFICATE-----") :].decode("ascii", "replace")
         end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from jobworker.client.outage import NOT_CONNECTED, UNKNOWN_HOST
+
 if TYPE_CHECKING:
     from jobworker.cli.options import Options
 
@@ -67,12 +69,6 @@ class _Rule(NamedTuple):
 
 UNUSABLE_FILES = "Failed to create security handshaker"
 """What gRPC says of certificates, keys and CAs that it cannot use together."""
-
-NOT_CONNECTED = "failed to connect to all addresses"
-"""How gRPC's text begins if a call found no connection at all."""
-
-UNKNOWN_HOST = "errors resolving"
-"""How gRPC's text begins if it could not look up the server's name."""
 
 _NAMED = "{address} is not reachable: "
 _UNTRUSTED = "the certificate of {address} is not to be trusted: "

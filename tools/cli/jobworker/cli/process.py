@@ -7,14 +7,12 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
+from jobworker.client.tls import require_tls_1_3
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STANDARD_STREAMS = (0, 1, 2)
-
-# gRPC knows no lowest TLS version, only a list of TLS 1.2 suites. With this one, which takes a pre-shared key that
-# nobody has, nothing is left to negotiate but TLS 1.3 and its own suites.
-_NO_TLS_1_2 = "ECDHE-PSK-AES128-CBC-SHA"
 
 
 def hold_standard_streams() -> None:
@@ -28,7 +26,7 @@ def hold_standard_streams() -> None:
 
 def set_grpc_up(*, debug: bool) -> None:
     """Forbids gRPC anything below TLS 1.3, and to talk on stderr beside our one line, unless to debug."""
-    os.environ["GRPC_SSL_CIPHER_SUITES"] = _NO_TLS_1_2
+    require_tls_1_3()
     if not debug:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import grpc
-
-from jobworker.cli.connection import code_of, explain
+from jobworker.cli.connection import explain
 from jobworker.cli.errors import RefusedError, ToldError
 from jobworker.cli.quoting import printable, shell_command
-from jobworker.v1.job_worker_pb2 import DeleteJobRequest
+from jobworker.client.errors import CallError
 
 if TYPE_CHECKING:
     from jobworker.cli.errors import CliError
     from jobworker.cli.options import Options
     from jobworker.cli.output import Output
-    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
+    from jobworker.client.sync import Client
 
 # What one job is refused with for these, all others would be too.
 _CODES_FOR_ALL = {"PERMISSION_DENIED", "UNIMPLEMENTED"}
 
 
-def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Output) -> None:  # noqa: ARG001 - every verb is called alike
+def run(client: Client, options: Options, out: Output, err: Output) -> None:  # noqa: ARG001 - every verb is called alike
     """Deletes the jobs that the options name, in their order, and prints nothing but which could not be.
 
     Raises:
@@ -32,10 +30,10 @@ def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Outpu
     all_deleted = True
     for job_id in options.job_ids:
         try:
-            service.DeleteJob(DeleteJobRequest(job_id=job_id))
-        except grpc.RpcError as error:
+            client.delete(job_id)
+        except CallError as error:
             failure = _failure(error, replace(options, job_id=job_id))
-            if not isinstance(failure, RefusedError) or code_of(error) in _CODES_FOR_ALL:
+            if not isinstance(failure, RefusedError) or error.code.name in _CODES_FOR_ALL:
                 raise failure from error
             err.say(printable(str(failure)))
             all_deleted = False
@@ -43,7 +41,7 @@ def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Outpu
         raise ToldError
 
 
-def _failure(error: grpc.RpcError, options: Options) -> CliError:
+def _failure(error: CallError, options: Options) -> CliError:
     """The error to show for a job that was not deleted."""
     explained = explain(error, options)
     return type(explained)(f"cannot delete {shell_command((options.job_id,))}: {explained}")

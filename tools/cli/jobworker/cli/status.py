@@ -6,20 +6,18 @@ import time
 from typing import TYPE_CHECKING
 
 from jobworker.cli.facts import facts
-from jobworker.v1.job_worker_pb2 import GetJobRequest
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options
     from jobworker.cli.output import Output
-    from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
+    from jobworker.client.sync import Client
 
 
-def run(service: JobWorkerServiceStub, options: Options, out: Output, err: Output) -> None:  # noqa: ARG001 - every verb is called alike
+def run(client: Client, options: Options, out: Output, err: Output) -> None:  # noqa: ARG001 - every verb is called alike
     """Prints the facts of the job that the options name.
 
     Raises:
-        grpc.RpcError: the service said no, or was not reached.
+        CallError: the service said no, or was not reached.
         CliError: the facts could not be printed.
     """
-    job = service.GetJob(GetJobRequest(job_id=options.job_id)).job
-    out.write(facts(job, time.time()).encode())
+    out.write(facts(client.get(options.job_id), time.time()).encode())
