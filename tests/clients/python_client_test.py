@@ -220,7 +220,7 @@ async def test_a_deleted_job_ends_its_follow(service: ScriptedService, client: F
     service.reads.append([data(0, b"one"), Abort(grpc.StatusCode.NOT_FOUND, "it was deleted")])
     with pytest.raises(JobDeletedError, match="it was deleted") as error:
         await all_of(client.follow("5a2e", STDOUT))
-    assert error.value.position.offset == 3
+    assert (error.value.job_id, error.value.position.offset) == (JOB_ID, 3)
 
 
 async def test_a_refusal_ends_a_follow(service: ScriptedService, client: Face) -> None:
