@@ -4,9 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// One step of a scenario; an op takes from it what it needs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
 pub(crate) struct Step {
     pub(crate) op: String,
     pub(crate) deadline_ms: Option<u64>,
