@@ -27,10 +27,10 @@ async function tour(client: Client): Promise<void> {
         process.stdout.write(frame.bytes);
         break;
       case "gap":
-        console.log("(bytes %s to %s are gone)", frame.from, frame.to);
+        console.log(`(bytes ${String(frame.from)} to ${String(frame.to)} are gone)`);
         break;
       case "resumed":
-        console.log("(resumed at byte %s after: %s)", frame.offset, frame.cause.message);
+        console.log(`(resumed at byte ${String(frame.offset)} after: ${frame.cause.message})`);
         break;
       case "end":
         console.log("ended as %s with %s bytes", JobState[frame.job.state], String(frame.offset));

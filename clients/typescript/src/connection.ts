@@ -17,7 +17,6 @@ import {
   type ChannelCredentials,
   type ChannelInterface,
   type ChannelOptions,
-  type ClientReadableStream,
 } from "@grpc/grpc-js";
 
 import { errorOf, JobWorkerError } from "./errors.js";
@@ -65,10 +64,6 @@ export class Connection {
     readonly credentials: ChannelCredentials,
   ) {
     this.#client = this.#connect({});
-  }
-
-  get closed(): boolean {
-    return this.#closed;
   }
 
   get channel(): ChannelInterface {
@@ -124,9 +119,11 @@ export class Connection {
       new Metadata(),
       callOptions(limits),
     );
+    // One that comes after the loop was left is of no interest.
+    call.on("error", () => undefined);
     const release = this.#hold(call, limits);
     try {
-      yield* messages(call);
+      yield* call as AsyncIterable<MessageShape<O>>;
     } catch (error) {
       throw this.#explain(error, limits);
     } finally {
@@ -240,31 +237,4 @@ function deserializer<O extends DescMessage>(schema: O): (bytes: Buffer) => Mess
 
 function callOptions({ deadline }: Limits): { deadline?: number } {
   return deadline === undefined ? {} : { deadline };
-}
-
-/** Gives a call's messages, all that came, and then its error; a stream's own iterator drops some when the error comes. */
-async function* messages<T>(call: ClientReadableStream<T>): AsyncGenerator<T, void, undefined> {
-  const state: { failure?: Error; over: boolean; wake: () => void } = { over: false, wake: () => undefined };
-  call.on("error", (error) => {
-    state.failure = error;
-  });
-  call.on("readable", () => {
-    state.wake();
-  });
-  call.on("end", () => {
-    state.over = true;
-    state.wake();
-  });
-  for (;;) {
-    const message = call.read() as T | null;
-    if (message !== null) {
-      yield message;
-      continue;
-    }
-    if (state.over) break;
-    await new Promise<void>((resolve) => {
-      state.wake = resolve;
-    });
-  }
-  if (state.failure) throw state.failure;
 }

@@ -27,7 +27,7 @@ export async function* follow(
       }
       return;
     } catch (error) {
-      if (!isBreak(error) || connection.closed || limits.signal?.aborted) throw error;
+      if (!isBreak(error)) throw error;
       if (began !== undefined) outage.stood(performance.now() - began);
       broken = error;
     }
@@ -38,8 +38,9 @@ export async function* follow(
 }
 
 /**
- * Tells whether an error is a break, or comes of the caller's signal. CANCELLED, which the service never says, is also
- * what gRPC makes of calls that have come, and are not begun, when their server is told to stop.
+ * Tells whether an error is a break, or comes of the caller's signal or the client's end, which the pause tells apart.
+ * CANCELLED, which the service never says, is also what gRPC makes of calls that have come, and are not begun, when their
+ * server is told to stop.
  */
 function isBreak(error: unknown): error is JobWorkerError {
   return error instanceof JobWorkerError && (error.code === "UNAVAILABLE" || error.code === "CANCELLED");
