@@ -48,8 +48,7 @@ final class Connection {
 
   /** Returns a channel that sends each call once. */
   ManagedChannel once() {
-    Map<String, ?> withoutRetries = serviceConfig();
-    return builder().disableRetry().defaultServiceConfig(withoutRetries).build();
+    return builder().disableRetry().defaultServiceConfig(serviceConfig()).build();
   }
 
   private ManagedChannelBuilder<?> builder() {
