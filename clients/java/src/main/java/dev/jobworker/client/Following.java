@@ -48,6 +48,7 @@ final class Following extends PulledFrames {
       try {
         return due(read());
       } catch (JobworkerException e) {
+        call.close();
         call = null;
         if (!isBreak(e)) {
           close();
