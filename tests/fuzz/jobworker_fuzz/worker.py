@@ -50,7 +50,9 @@ def _page_tokens(data: bytes) -> None:
     position = int.from_bytes(data[:8])
     token = _TOKENS.encode(position, _VIEW)
     assert _TOKENS.decode(token, _VIEW) == position
-    for other in {data[8:].decode("latin-1"), token[:-1], f"{token}=", token.swapcase()} - {token, ""}:
+    at = int.from_bytes(data[8:9]) % len(token)
+    changed = f"{token[:at]}{data[9:10].decode('latin-1')}{token[at + 1 :]}"
+    for other in {changed, token[:-1], f"{token}=", token.swapcase()} - {token}:
         assert not _understood(other, _VIEW)
     assert not any(_understood(token, view) for view in _VIEWS if view != _VIEW)
 
