@@ -61,7 +61,7 @@ def _measure_many(scratch: Path, *, quick: bool) -> list[Figure]:
             pipes.mkdir()
             figures += asyncio.run(followers.measure(address, credentials(_CERTS), pid, pipes, count))
     count, many = (1000 if quick else 100_000), scratch / "finished"
-    many.mkdir()
+    many.mkdir(mode=0o700)
     asyncio.run(finished.fill(StateDirectory(many).store, count))
     return figures + finished.measure(lambda: _daemon(many, "--keep-finished=all"), _CERTS, count)
 
