@@ -19,7 +19,7 @@ import docopt
 
 from devcerts import Authority, KeyType, Usage
 from jobworker_bench import hostile
-from jobworker_bench.figures import table
+from jobworker_bench.report import table
 from jobworker_testing import daemon_options, logging_daemon
 
 _ROOT = Path(__file__).absolute().parents[1]

@@ -1,76 +1,106 @@
-"""Measures jobworker on this machine and prints a table.
+"""Measures jobworker on this machine, each figure beside its limit in the same run, and prints a table.
 
 Usage:
-  bench [--quick]
+  bench [--quick] [--only=<loads>] [--output=<dir>]
+  bench --write
   bench -h | --help
 
 Options:
-  -h --help  Show this screen.
-  --quick    Smaller sizes: a look whether everything runs; its figures mean little.
+  -h --help       Show this screen.
+  --quick         Smaller sizes: a look whether everything runs; its figures mean little.
+  --only=<loads>  Run some loads alone, with commas between them: {loads}.
+  --output=<dir>  Write bench.json, table.md and a plot for each load into a folder, which is made if need be.
+  --write         Run everything, and put JSON, plots and table into docs/performance/ and docs/performance.md of the
+                  tree that it was called from.
+
+Figures decide nothing: it exits with 0 whatever they are, with 1 if a load failed, and with 2 for a wrong command line.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
+import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docopt
 
-from jobworker.worker.state_dir import StateDirectory
-from jobworker_bench import finished, follow, followers, jobs, memory, startup
-from jobworker_bench.figures import Figure, table
-from jobworker_testing import credentials, daemon_options, logging_daemon, supervisor_of
+from jobworker_bench import machine
+from jobworker_bench.loads import LOADS
+from jobworker_bench.plots import svg
+from jobworker_bench.report import Run, as_json, cells, replaced, section, table
+from jobworker_bench.sizes import FULL, QUICK
+from jobworker_bench.world import World
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Sequence
 
 _ROOT = Path(__file__).absolute().parents[1]
-_CERTS = _ROOT / "certs"
-_NO_LIMITS = ("--start-rate=0", "--max-calls-per-connection=0")
+_PAGE = "docs/performance.md"
 
 
-def _daemon(scratch: Path, *options: str) -> AbstractContextManager[tuple[str, int]]:
-    scratch.mkdir(mode=0o700, exist_ok=True)
-    program = [str(_ROOT / "services/daemon/worker-daemon")]
-    # What is measured is how fast it is, not how fast one client may be.
-    return logging_daemon(program, *daemon_options(_CERTS), *_NO_LIMITS, *options, state_dir=scratch)
+def _chosen(only: str | None) -> list[str]:
+    """Returns the names of the loads to run.
+
+    Raises:
+        SystemExit: If there is no such load.
+    """
+    chosen = only.split(",") if only else list(LOADS)
+    if unknown := sorted(set(chosen) - set(LOADS)):
+        print(f"no such load: {', '.join(unknown)}; there are {', '.join(LOADS)}", file=sys.stderr)
+        raise SystemExit(2)
+    return [name for name in LOADS if name in chosen]
 
 
-def _measure(scratch: Path, *, quick: bool) -> list[Figure]:
-    size = (32 if quick else 1024) << 20
-    figures: list[Figure] = []
-    with _daemon(scratch / "jobs") as (address, _):
-        figures += jobs.measure(address, _CERTS, 80 if quick else 1600)
-    with _daemon(scratch / "follow") as (address, _):
-        figures += startup.measure(address, _CERTS, _ROOT / "tools/cli/worker-cli.pyz", 3 if quick else 21)
-        figures += follow.throughput(address, _CERTS, size, scratch / "follow")
-        figures += follow.delay(address, _CERTS, 50 if quick else 500)
-    with _daemon(scratch / "memory") as (address, pid):
-        supervisor = supervisor_of(scratch / "memory")
-        figures += memory.measure(address, _CERTS, (pid, supervisor or pid), size)
-    return figures + _measure_many(scratch, quick=quick)
+def _measure(chosen: Sequence[str], *, quick: bool) -> Run:
+    """Runs loads one after the other; one that fails doesn't take the others' figures along."""
+    run = Run(machine.about(), quick)
+    for name in chosen:
+        with tempfile.TemporaryDirectory(prefix="jobworker-bench-") as scratch:
+            try:
+                for row in LOADS[name](World(_ROOT, Path(scratch)), QUICK if quick else FULL):
+                    run.rows.append(row)
+                    print(*filter(None, cells(row)), sep=" | ", file=sys.stderr)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and decides the exit code
+                traceback.print_exc()
+                run.errors.append(f"{name}: {error!r}")
+    return run
 
 
-def _measure_many(scratch: Path, *, quick: bool) -> list[Figure]:
-    figures: list[Figure] = []
-    for count in (1, 200):
-        with _daemon(scratch / f"followers-{count}") as (address, pid):
-            pipes = scratch / f"pipes-{count}"
-            pipes.mkdir()
-            figures += asyncio.run(followers.measure(address, credentials(_CERTS), pid, pipes, count))
-    count, many = (1000 if quick else 100_000), scratch / "finished"
-    many.mkdir(mode=0o700)
-    asyncio.run(finished.fill(StateDirectory(many).store, count))
-    return figures + finished.measure(lambda: _daemon(many, "--keep-finished=all"), _CERTS, count)
+def _write_files(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(as_json(run))
+    for group in run.groups():
+        (folder / f"{group}.svg").write_text(svg(f"Figures of the load {group}", run.figures(group)))
+
+
+def _write_page(run: Run, tree: Path) -> None:
+    page = tree / _PAGE
+    text = replaced(page.read_text(), section(run, page.stem))
+    _write_files(run, page.with_suffix(""))
+    page.write_text(text)
 
 
 def main() -> None:
-    """Runs the benchmark as its usage says."""
-    options = docopt.docopt(__doc__ or "")
-    with tempfile.TemporaryDirectory(prefix="jobworker-bench-") as scratch:
-        print(table(_measure(Path(scratch), quick=options["--quick"])))
+    """Runs the benchmark as its usage says.
+
+    Raises:
+        SystemExit: If the command line is wrong, or a load failed.
+    """
+    options = docopt.docopt((__doc__ or "").format(loads=", ".join(LOADS)))
+    # Under `bazel run` the working directory is that of the program's own files.
+    caller = Path(os.environ.get("BUILD_WORKING_DIRECTORY", ""))
+    run = _measure(_chosen(options["--only"]), quick=options["--quick"])
+    print(table(run.rows))
+    if options["--output"]:
+        _write_files(run, caller / options["--output"])
+        (caller / options["--output"] / "table.md").write_text(table(run.rows) + "\n")
+    if run.errors:
+        raise SystemExit("\n".join(run.errors))
+    if options["--write"]:
+        _write_page(run, Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "")))
 
 
 if __name__ == "__main__":

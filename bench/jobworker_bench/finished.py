@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import asyncio
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.worker import Exited, Job
 from jobworker.worker.sqlite_store import SqliteJobStore
-from jobworker_bench.client import connect
-from jobworker_bench.figures import Figure, mebibytes, milliseconds
+from jobworker.worker.state_dir import StateDirectory
+from jobworker_bench.figures import Figure
+from jobworker_bench.units import Unit
 from jobworker_testing import resident_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
     from pathlib import Path
 
-_LONGEST_START_SECONDS = 2.0
-_LONGEST_PAGE_SECONDS = 0.02
-_MOST_RESIDENT = 150 << 20
+    from jobworker_bench.sizes import Sizes
+    from jobworker_bench.world import World
+
 _PAGES = 50
 
 
@@ -41,26 +41,20 @@ async def fill(file: Path, count: int) -> None:
             await store.add(job.ended(Exited(0), start))
 
 
-def measure(daemon: Callable[[], AbstractContextManager[tuple[str, int]]], certs: Path, count: int) -> list[Figure]:
-    """Measures a daemon that finds finished jobs in its state directory.
-
-    Args:
-        daemon: Starts it, and gives its address and process id.
-        certs: Folder of the development certificates.
-        count: How many jobs there are.
-    """
+def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures a daemon that finds finished jobs in its state directory."""
+    state_dir, count = world.folder("finished"), sizes.finished_jobs
+    asyncio.run(fill(StateDirectory(state_dir).store, count))
     began = time.perf_counter()
-    with daemon() as (address, pid), connect(address, certs) as client:
+    with world.daemon("--keep-finished=all", state_dir=state_dir) as daemon, daemon.connect() as client:
         start = time.perf_counter() - began
         pages = []
         for _ in range(_PAGES):
             asked = time.perf_counter()
             client.stub.ListJobs(pb.ListJobsRequest())
             pages.append(time.perf_counter() - asked)
-        page, resident = statistics.median(pages), resident_bytes(pid)
+        resident = resident_bytes(daemon.pid)
     name = f"with {count:,} finished jobs"
-    return [
-        Figure(f"start {name}", milliseconds(start), target="< 2 s", met=start < _LONGEST_START_SECONDS),
-        Figure(f"first page {name}", milliseconds(page), target="< 20 ms", met=page < _LONGEST_PAGE_SECONDS),
-        Figure(f"RSS daemon {name}", mebibytes(resident), target="< 150 MiB", met=resident < _MOST_RESIDENT),
-    ]
+    yield Figure("start_finished", "growth", f"start {name}", Unit.SECONDS, (start,))
+    yield Figure("page_finished", "growth", f"first page {name}", Unit.SECONDS, tuple(pages))
+    yield Figure("memory_finished", "growth", f"RSS daemon {name}", Unit.BYTES, (resident,))

@@ -11,67 +11,67 @@ from grpc import aio
 
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
-from jobworker_bench.figures import Figure, mebibytes
-from jobworker_testing import resident_bytes
+from jobworker_bench.figures import Below, Figure
+from jobworker_bench.units import Unit
+from jobworker_testing import credentials, resident_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import grpc
-
     from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceAsyncStub
+    from jobworker_bench.sizes import Sizes
+    from jobworker_bench.world import Daemon, World
 
 FOLLOWERS = 1000
 _CONNECTIONS = 4
 _OUTPUT_BYTES = 1 << 20
 
 
-async def measure(
-    address: str, credentials: grpc.ChannelCredentials, pid: int, scratch: Path, jobs: int
-) -> list[Figure]:
-    """Measures the daemon's memory with followers that wait, and after each has got all of an output.
+def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures the daemon's memory for each of many followers that wait, on one job and on 200."""
+    del sizes
+    for jobs in (1, 200):
+        with world.daemon() as daemon:
+            before, waiting, _ = asyncio.run(resident(daemon, world.folder("pipes"), jobs))
+        name = f"RSS daemon for each of {FOLLOWERS:,} followers on {jobs} job{'s' * (jobs > 1)}"
+        value = (waiting - before) / FOLLOWERS
+        yield Figure(f"memory_follower_{jobs}", "followers", name, Unit.BYTES, (value,), target=Below(300 << 10))
+
+
+async def resident(daemon: Daemon, scratch: Path, jobs: int) -> tuple[int, int, int]:
+    """Returns the daemon's memory before there are followers, while they wait, and after each has got an output.
 
     Args:
-        address: The daemon's.
-        credentials: Of a client with role FULL.
-        pid: The daemon's process id.
+        daemon: The daemon.
         scratch: An empty folder, for pipes.
         jobs: How many jobs the followers share.
 
     Raises:
         RuntimeError: If a follower did not get every byte.
     """
+    access = credentials(daemon.certs)
     async with AsyncExitStack() as stack:
         stubs = [
-            rpc.JobWorkerServiceStub(await stack.enter_async_context(aio.secure_channel(address, credentials)))
+            rpc.JobWorkerServiceStub(await stack.enter_async_context(aio.secure_channel(daemon.address, access)))
             for _ in range(_CONNECTIONS)
         ]
         pipes = [_Pipe(scratch / str(number)) for number in range(jobs)]
         ids = [(await stubs[0].StartJob(pb.StartJobRequest(command=["cat", pipe.path]))).job.id for pipe in pipes]
-        before = resident_bytes(pid)
+        before = resident_bytes(daemon.pid)
         # The first byte shows that a follower follows.
         for pipe in pipes:
             pipe.write(1)
         reads = [_Follower(stubs[number % _CONNECTIONS], ids[number % jobs]) for number in range(FOLLOWERS)]
         await asyncio.gather(*(read.begin() for read in reads))
-        waiting = resident_bytes(pid)
+        waiting = resident_bytes(daemon.pid)
         finished = asyncio.gather(*(read.finish() for read in reads))
         await asyncio.gather(*(asyncio.to_thread(pipe.finish, _OUTPUT_BYTES // jobs - 1) for pipe in pipes))
         received = await finished
-        after = resident_bytes(pid)
+        after = resident_bytes(daemon.pid)
     if set(received) != {_OUTPUT_BYTES // jobs}:
         raise RuntimeError(f"not every follower got all: {sorted(set(received))}")
-    return _figures(jobs, [before, waiting, after])
-
-
-def _figures(jobs: int, resident: Sequence[int]) -> list[Figure]:
-    before, waiting, after = resident
-    name = f"{FOLLOWERS:,} followers on {jobs} job{'s' * (jobs > 1)}"
-    return [
-        Figure(f"RSS daemon for each of {name}, waiting", f"{(waiting - before) / FOLLOWERS / 1024:.0f} KiB"),
-        Figure(f"RSS growth after {name} have read all", mebibytes(after - before)),
-    ]
+    return before, waiting, after
 
 
 class _Pipe:

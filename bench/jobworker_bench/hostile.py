@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, final
 
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1 import job_worker_pb2_grpc as rpc
-from jobworker_bench.figures import Figure, mebibytes, milliseconds, percentile
+from jobworker_bench.figures import Below, Figure, percentile
+from jobworker_bench.units import Unit, shown
 from jobworker_hostile import ATTACKS, Target
 from jobworker_testing import connect, resident_bytes
 
@@ -61,8 +62,8 @@ def measure(watch: Watch, seconds: float) -> list[Figure]:
     quiet_until = time.monotonic() + seconds
     quiet = _calls(watch, lambda: time.monotonic() < quiet_until)
     figures = [
-        Figure("quiet: p99 of a call", milliseconds(percentile(quiet.seconds, 99))),
-        Figure("quiet: RSS", mebibytes(quiet.resident)),
+        _figure("quiet: p99 of a call", Unit.SECONDS, (percentile(quiet.seconds, 99),)),
+        _figure("quiet: RSS", Unit.BYTES, (quiet.resident,)),
     ]
     for name in ATTACKS:
         figures += _attacked(watch, name, seconds, percentile(quiet.seconds, 99))
@@ -84,18 +85,19 @@ def _attacked(watch: Watch, name: str, seconds: float, quiet: float) -> list[Fig
         raise RuntimeError(f"the attack {name!r} ended with {attacker.exitcode}")
     p99 = percentile(seen.seconds, 99)
     lines = watch.log.stat().st_size - written - len(seen.seconds) * _line_bytes(watch)
+    calls = f"{name}: p99 of {len(seen.seconds)} calls, largest {shown(max(seen.seconds), Unit.SECONDS)}"
+    log = (max(0, lines),)
     return [
-        Figure(
-            f"{name}: p99 of {len(seen.seconds)} calls, largest {milliseconds(max(seen.seconds))}",
-            milliseconds(p99),
-            beside=milliseconds(quiet),
-            ratio=p99 / quiet,
-            target="< 1 s",
-            met=p99 < _ALLOWED_SECONDS,
-        ),
-        Figure(f"{name}: RSS, at most", mebibytes(seen.resident), beside=mebibytes(before)),
-        Figure(f"{name}: log beside the good client's", f"{max(0, lines) / 1024:.0f} KiB"),
+        _figure(calls, Unit.SECONDS, (p99,), (quiet,), Below(_ALLOWED_SECONDS)),
+        _figure(f"{name}: RSS, at most", Unit.BYTES, (seen.resident,), (before,)),
+        _figure(f"{name}: log beside the good client's", Unit.BYTES, log),
     ]
+
+
+def _figure(
+    name: str, unit: Unit, values: tuple[float, ...], quiet: tuple[float, ...] = (), target: Below | None = None
+) -> Figure:
+    return Figure(name, "hostile", name, unit, values, "quiet" if quiet else "", quiet, target)
 
 
 def _attack(name: str, target: Target, seconds: float, begun: Event, over: Event) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jobworker.v1 import job_worker_pb2 as pb
-from jobworker_bench.client import Client, connect
-from jobworker_bench.figures import Figure, milliseconds, percentile
+from jobworker_bench.figures import AtLeast, Figure, percentile
+from jobworker_bench.units import Unit
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from jobworker_bench.client import Client
+    from jobworker_bench.sizes import Sizes
+    from jobworker_bench.world import World
 
 _PROGRAM = "/bin/true"
-_ROUNDS = 3
 
 
 def bare_rate(count: int) -> float:
@@ -61,34 +63,20 @@ def _rate(clients: list[Client], count: int) -> tuple[float, list[float]]:
     return count / duration, [latency for latencies in each for latency in latencies]
 
 
-def measure(address: str, certs: Path, count: int) -> list[Figure]:
-    """Measures with 1 and with 8 clients, in interleaved rounds.
-
-    Args:
-        address: Of a daemon that runs nothing else.
-        certs: Folder of the development certificates.
-        count: Jobs a round.
-    """
+def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures with 1 and with 8 clients."""
     bare, one, eight, latencies = [], [], [], []
-    with ExitStack() as stack:
-        clients = [stack.enter_context(connect(address, certs)) for _ in range(8)]
-        for _ in range(_ROUNDS):
-            bare.append(bare_rate(count))
-            rate, fresh = _rate(clients[:1], count)
+    with world.daemon() as daemon, ExitStack() as stack:
+        clients = [stack.enter_context(daemon.connect()) for _ in range(8)]
+        for _ in range(sizes.rounds):
+            bare.append(bare_rate(sizes.jobs))
+            rate, fresh = _rate(clients[:1], sizes.jobs)
             one.append(rate)
-            latencies += fresh
-            eight.append(_rate(clients, count)[0])
-    limit = statistics.median(bare)
-    return [
-        _figure("jobs/s, 1 client", statistics.median(one), limit, None),
-        _figure("jobs/s, 8 clients", statistics.median(eight), limit, 0.6),
-        Figure("start latency p50, 1 client", milliseconds(percentile(latencies, 50))),
-        Figure("start latency p99, 1 client", milliseconds(percentile(latencies, 99))),
-    ]
-
-
-def _figure(name: str, rate: float, limit: float, target: float | None) -> Figure:
-    ratio = rate / limit
-    if target is None:
-        return Figure(name, f"{rate:.0f}/s", f"spawn and wait: {limit:.0f}/s", ratio)
-    return Figure(name, f"{rate:.0f}/s", f"spawn and wait: {limit:.0f}/s", ratio, f"≥ {target}", ratio >= target)
+            latencies.append(fresh)
+            eight.append(_rate(clients, sizes.jobs)[0])
+    beside = ("spawn and wait", tuple(bare))
+    yield Figure("jobs_per_second_1", "jobs", "jobs/s, 1 client", Unit.PER_SECOND, tuple(one), *beside)
+    yield Figure("jobs_per_second_8", "jobs", "jobs/s, 8 clients", Unit.PER_SECOND, tuple(eight), *beside, AtLeast(0.5))
+    for percent in (50, 99):
+        values = tuple(percentile(round_, percent) for round_ in latencies)
+        yield Figure(f"start_latency_p{percent}", "jobs", f"start latency p{percent}", Unit.SECONDS, values)

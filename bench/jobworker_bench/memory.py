@@ -4,54 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobworker_bench.client import connect
-from jobworker_bench.figures import Figure, mebibytes
+from jobworker_bench.figures import Below, Figure
+from jobworker_bench.units import Unit
 from jobworker_testing import resident_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-_ALLOWED_GROWTH = 5 << 20
-
-
-def _figure(name: str, resident: list[int]) -> Figure:
-    return Figure(name, " + ".join(map(mebibytes, resident)))
+    from jobworker_bench.sizes import Sizes
+    from jobworker_bench.world import Daemon, World
 
 
-def measure(address: str, certs: Path, pids: tuple[int, int], size: int) -> list[Figure]:
-    """Measures a fresh daemon idle, after an output, after 1,000 finished jobs, and with 200 running ones.
+def _resident(daemon: Daemon) -> int:
+    return resident_bytes(daemon.pid) + resident_bytes(daemon.supervisor)
 
-    Args:
-        address: The daemon's; it has run nothing yet.
-        certs: Folder of the development certificates.
-        pids: The daemon's and its supervisor's.
-        size: Of the output, in bytes; a multiple of 1 MiB.
-    """
 
-    def resident() -> list[int]:
-        return [resident_bytes(pid) for pid in pids]
-
-    figures = [_figure("RSS daemon + supervisor, idle", resident())]
-    with connect(address, certs) as client:
+def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures a fresh daemon idle and after an output."""
+    with world.daemon() as daemon, daemon.connect() as client:
         # The first read of all loads code and makes buffers that later ones use again.
         client.finish(client.start(["head", "-c", "1M", "/dev/zero"]))
-        before = resident()
-        client.finish(client.start(["head", "-c", str(size), "/dev/zero"]))
-        growth = sum(resident()) - sum(before)
-        figures.append(
-            Figure(
-                f"RSS growth over {size >> 20} MiB of output, followed",
-                mebibytes(growth),
-                target="≤ 5 MiB",
-                met=growth <= _ALLOWED_GROWTH,
-            )
-        )
-        for _ in range(1000):
-            last = client.start(["/bin/true"])
-        client.finish(last)
-        figures.append(_figure("RSS with 1,000 finished jobs", resident()))
-        running = [client.start(["sleep", "600"]) for _ in range(200)]
-        figures.append(_figure("RSS with 200 running jobs besides", resident()))
-        for job_id in running:
-            client.stop(job_id)
-    return figures
+        before = _resident(daemon)
+        client.finish(client.start(["head", "-c", str(sizes.output_bytes), "/dev/zero"]))
+        growth = _resident(daemon) - before
+    yield Figure("memory_idle", "memory", "RSS daemon + supervisor, idle", Unit.BYTES, (before,))
+    name = f"RSS growth over {sizes.output_bytes >> 20} MiB of output"
+    yield Figure("memory_output", "memory", name, Unit.BYTES, (growth,), target=Below(5 << 20))
