@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from jobworker.v1 import job_worker_pb2_grpc as rpc
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,30 @@ class Client:
         """Waits until a job has ended."""
         for _ in self.follow(job_id):
             pass
+
+    def wait(self, job_id: str) -> None:
+        """Waits until a job that writes nothing to stderr has ended, without following its stdout.
+
+        Raises:
+            RuntimeError: If it wrote something, or the stream does not end with an end frame.
+        """
+        request = pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDERR, follow=True)
+        if [response.WhichOneof("frame") for response in self.stub.ReadLogs(request)] != ["end"]:
+            raise RuntimeError(f"{job_id} wrote to its stderr, or the log ended without an end frame")
+
+    def start_many(self, command: Sequence[str], count: int) -> list[str]:
+        """Starts jobs, eight at once, and returns their ids."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self.start, [command] * count))
+
+    def stop_many(self, job_ids: Sequence[str]) -> None:
+        """Stops jobs, eight at once."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self.stop, job_ids))
+
+    def delete(self, job_id: str) -> None:
+        """Deletes a job that has ended, and its output."""
+        self.stub.DeleteJob(pb.DeleteJobRequest(job_id=job_id))
 
     def stop(self, job_id: str) -> None:
         """Stops a job."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from jobworker_bench import delay, finished, followers, jobs, memory, startup, streams
+from jobworker_bench import cpu, delay, growth, jobs, memory, startup, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ LOADS: Mapping[str, Load] = {
     "streams": streams.measure,
     "delay": delay.measure,
     "memory": memory.measure,
-    "followers": followers.measure,
-    "growth": finished.measure,
+    "cpu": cpu.measure,
+    "growth": growth.measure,
     "startup": startup.measure,
 }

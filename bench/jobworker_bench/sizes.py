@@ -19,6 +19,15 @@ class Sizes:
         delay_lines: Lines whose delay is looked at.
         process_runs: How often a whole process is run, from its start to its end.
         finished_jobs: The most finished jobs that a daemon finds at its start.
+        memory_rounds: How often a fresh daemon's memory is looked at.
+        running_jobs: Jobs that run while memory is looked at.
+        ended_jobs: Jobs that end while memory is looked at.
+        followers: Followers while memory is looked at, each with a connection of its own.
+        large_output_bytes: Of the output that must not add to the memory; a multiple of 64 KiB.
+        unfollowed_bytes: Of an output in a round that nobody follows; a multiple of 64 KiB.
+        idle_seconds: How long nothing happens in a round.
+        crowds: How many jobs run in the daemons that are compared; the first is what the others stand beside.
+        growth_samples: Samples in a round of each daemon that is compared.
     """
 
     rounds: int
@@ -28,6 +37,15 @@ class Sizes:
     delay_lines: int
     process_runs: int
     finished_jobs: int
+    memory_rounds: int
+    running_jobs: int
+    ended_jobs: int
+    followers: int
+    large_output_bytes: int
+    unfollowed_bytes: int
+    idle_seconds: float
+    crowds: tuple[int, ...]
+    growth_samples: int
 
 
 FULL = Sizes(
@@ -38,6 +56,15 @@ FULL = Sizes(
     delay_lines=500,
     process_runs=15,
     finished_jobs=100_000,
+    memory_rounds=3,
+    running_jobs=500,
+    ended_jobs=2000,
+    followers=100,
+    large_output_bytes=10 << 30,
+    unfollowed_bytes=2 << 30,
+    idle_seconds=5,
+    crowds=(10, 1000, 10_000),
+    growth_samples=30,
 )
 QUICK = Sizes(
     rounds=2,
@@ -47,4 +74,13 @@ QUICK = Sizes(
     delay_lines=50,
     process_runs=2,
     finished_jobs=1000,
+    memory_rounds=1,
+    running_jobs=20,
+    ended_jobs=50,
+    followers=5,
+    large_output_bytes=64 << 20,
+    unfollowed_bytes=64 << 20,
+    idle_seconds=0.5,
+    crowds=(10, 20),
+    growth_samples=5,
 )

@@ -1,65 +1,105 @@
-"""How fast a follower gets a large output, beside a bare TLS socket."""
+"""How fast clients get a large output, finished and while it is written, beside a bare TLS socket and bare gRPC."""
 
 from __future__ import annotations
 
-import os
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobworker_bench.bare_tls import receive_rate
+from jobworker_bench import bare_grpc, bare_tls
 from jobworker_bench.figures import AtLeast, Figure
+from jobworker_bench.readers import Readers, reading
 from jobworker_bench.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jobworker_bench.client import Client
+    from jobworker_bench.figures import Target
     from jobworker_bench.sizes import Sizes
-    from jobworker_bench.world import World
+    from jobworker_bench.world import Daemon, World
 
-_BLOCK = 64 << 10
+CLIENTS = 8
+_WRITE_BYTES = 64 << 10
+_LIMIT = "a bare TLS 1.3 socket, same file"
 
 
-def _follow_rate(client: Client, job_id: str, size: int) -> float:
-    begin = time.perf_counter()
-    received = sum(map(len, client.follow(job_id)))
-    duration = time.perf_counter() - begin
-    if received != size:
-        raise RuntimeError(f"{received} bytes came, not {size}")
-    return size / duration
+@dataclass(slots=True)
+class _Rates:
+    """Bytes a second, one value a round."""
+
+    tls: list[float] = field(default_factory=list)
+    grpc: list[float] = field(default_factory=list)
+    read: list[float] = field(default_factory=list)
+    follow: list[float] = field(default_factory=list)
+    together: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parties:
+    """Who takes part in a round."""
+
+    daemon: Daemon
+    client: Client
+    logs: Readers
+    bare: Readers
+
+    def round(self, rates: _Rates, size: int) -> None:
+        """Measures everything once."""
+        job_id, rate = self._followed(1, size)
+        rates.follow.append(rate)
+        file = self.daemon.state_dir / "logs" / f"{job_id}.stdout"
+        rates.tls.append(bare_tls.receive_rate(self.daemon.certs, file))
+        rates.read.append(self.logs.rate(job_id, size))
+        rates.grpc.append(self.bare.rate(str(file), size))
+        # Else the next would pay for writing this output back to the disk.
+        self.client.delete(job_id)
+        job_id, rate = self._followed(CLIENTS, size)
+        rates.together.append(rate)
+        self.client.delete(job_id)
+
+    def _followed(self, count: int, size: int) -> tuple[str, float]:
+        """Starts a job that writes, has clients follow it, and returns its id and the sum of their rates."""
+        begin = time.monotonic()
+        job_id = self.client.start(
+            ["dd", "if=/dev/zero", f"bs={_WRITE_BYTES}", f"count={size // _WRITE_BYTES}", "status=none"]
+        )
+        self.logs.begin(job_id, count)
+        return job_id, count * size / (self.logs.finish(count, size) - begin)
 
 
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
-    """Measures following an output while it is written, reading it when it is finished, and the bare socket.
+    """Measures in interleaved rounds, the limit in each of them.
+
+    Args:
+        world: Gives the daemon.
+        sizes: How much, and how often.
 
     Raises:
         RuntimeError: If not every byte came.
     """
-    size = sizes.output_bytes
-    followed, read, bare = [], [], []
-    with world.daemon() as daemon, daemon.connect() as client:
-        file = _file(daemon.state_dir / "bare", size)
+    rates = _Rates()
+    with ExitStack() as stack:
+        daemon = stack.enter_context(world.daemon("--log-limit=0"))
+        parties = _Parties(
+            daemon,
+            stack.enter_context(daemon.connect()),
+            stack.enter_context(reading(daemon.address, world.certs, "log", CLIENTS)),
+            stack.enter_context(reading(stack.enter_context(bare_grpc.serving(world.certs)), world.certs, "file", 1)),
+        )
         for _ in range(sizes.rounds):
-            bare.append(receive_rate(daemon.certs, file))
-            job_id = client.start(["dd", "if=/dev/zero", f"bs={_BLOCK}", f"count={size // _BLOCK}", "status=none"])
-            followed.append(_follow_rate(client, job_id, size))
-            read.append(_follow_rate(client, job_id, size))
-            # Nor must the next round pay for writing this one's output back to the disk.
-            for log in daemon.state_dir.glob(f"logs/{job_id}.*"):
-                log.unlink()
-    beside = ("bare TLS 1.3 socket", tuple(bare))
-    unit, mebibytes = Unit.BYTES_PER_SECOND, size >> 20
-    name = f"follow {mebibytes} MiB as it is written"
-    yield Figure("follow_written", "streams", name, unit, tuple(followed), *beside, AtLeast(0.7))
-    name = f"read {mebibytes} MiB when finished"
-    yield Figure("read_finished", "streams", name, unit, tuple(read), *beside, AtLeast(0.9))
+            parties.round(rates, sizes.output_bytes)
+    yield from _figures(rates, sizes.output_bytes)
 
 
-def _file(path: Path, size: int) -> Path:
-    with path.open("wb") as target:
-        for _ in range(size // _BLOCK):
-            target.write(bytes(_BLOCK))
-        target.flush()
-        os.fsync(target.fileno())
-    return path
+def _figures(rates: _Rates, size: int) -> Iterator[Figure]:
+    what = f"{size >> 20} MiB"
+    rows: list[tuple[str, str, list[float], Target | None]] = [
+        ("read_finished", f"read {what} when finished", rates.read, AtLeast(times=0.9)),
+        ("follow_written", f"follow {what} while written", rates.follow, AtLeast(times=0.7)),
+        ("follow_8_clients", f"follow {what} while written, {CLIENTS} clients, sum", rates.together, AtLeast(times=1)),
+        ("bare_grpc_stream", f"{what} from a bare grpc.aio server, same frames", rates.grpc, None),
+    ]
+    for key, name, values, target in rows:
+        yield Figure(key, "streams", name, Unit.BYTES_PER_SECOND, tuple(values), _LIMIT, tuple(rates.tls), target)

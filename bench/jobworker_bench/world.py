@@ -50,6 +50,15 @@ class Daemon:
             raise RuntimeError(f"the daemon on {self.state_dir} has no supervisor")
         return pid
 
+    @property
+    def pids(self) -> tuple[int, int]:
+        """The process ids of itself and of its supervisor.
+
+        Raises:
+            RuntimeError: If it has no supervisor.
+        """
+        return self.pid, self.supervisor
+
     def connect(self) -> AbstractContextManager[Client]:
         """Connects to it, with a connection of its own and role FULL."""
         return connect(self.address, self.certs)

@@ -1,0 +1,83 @@
+"""What daemon and supervisor spend when nobody asks them for anything."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from jobworker_bench.figures import Below, Figure
+from jobworker_bench.followers import Pipe, following
+from jobworker_bench.units import Unit
+from jobworker_bench.usage import cpu_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobworker_bench.sizes import Sizes
+    from jobworker_bench.world import World
+
+RUNNING = 200
+FOLLOWERS = 50
+_MOST_SECONDS_A_GIB = 0.05
+_MOST_CORES_IDLE = 0.001
+
+
+def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures output that nobody follows, then quiet jobs with quiet followers.
+
+    Args:
+        world: Gives the daemons.
+        sizes: How much output, how long, and how often.
+    """
+    yield _unfollowed(world, sizes)
+    yield _idle(world, sizes)
+
+
+def _unfollowed(world: World, sizes: Sizes) -> Figure:
+    spent = []
+    blocks = sizes.unfollowed_bytes >> 16
+    with world.daemon() as daemon, daemon.connect() as client:
+        # The first job of all loads code.
+        client.finish(client.start(["true"]))
+        for _ in range(sizes.rounds):
+            before = cpu_seconds(daemon.pids)
+            job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={blocks}", "status=none"])
+            # To be told of the end without following the output.
+            client.wait(job_id)
+            spent.append((cpu_seconds(daemon.pids) - before) / (sizes.unfollowed_bytes / (1 << 30)))
+            client.delete(job_id)
+    return Figure(
+        "cpu_per_gib_unfollowed",
+        "cpu",
+        "CPU time of daemon + supervisor for each GiB that nobody follows",
+        Unit.SECONDS,
+        tuple(spent),
+        target=Below(_MOST_SECONDS_A_GIB),
+    )
+
+
+def _idle(world: World, sizes: Sizes) -> Figure:
+    spent = []
+    with ExitStack() as stack:
+        daemon, pipes = stack.enter_context(world.daemon()), world.folder("pipes")
+        client = stack.enter_context(daemon.connect())
+        client.start_many(["sleep", "infinity"], RUNNING - FOLLOWERS)
+        quiet = [stack.enter_context(Pipe(pipes / str(number))) for number in range(FOLLOWERS)]
+        jobs = [client.start(pipe.command) for pipe in quiet]
+        for pipe in quiet:
+            pipe.write(1)
+        stack.enter_context(following(daemon.address, world.certs, jobs, FOLLOWERS))
+        for _ in range(sizes.rounds):
+            before, begin = cpu_seconds(daemon.pids), time.monotonic()
+            # What is measured is time in which nothing happens.
+            time.sleep(sizes.idle_seconds)
+            spent.append((cpu_seconds(daemon.pids) - before) / (time.monotonic() - begin))
+    return Figure(
+        "cpu_idle",
+        "cpu",
+        f"idle: {RUNNING} running jobs, {FOLLOWERS} quiet followers, of a core",
+        Unit.CORES,
+        tuple(spent),
+        target=Below(_MOST_CORES_IDLE),
+    )
