@@ -50,6 +50,7 @@ PURE = {
         "position.py",
         "requests.py",
         "resuming.py",
+        "unreached.py",
     ],
 }
 PURE_OF_OS = {"PathLike", "fspath", "strerror"}

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
     from cli_testing import Folder, Identities, ScriptedService
 
+# What no good call of `list` needs, though some library that it needs imports it, or might.
+UNNEEDED = {
+    *(b"argparse", b"dataclasses", b"email", b"hashlib", b"dis", b"pathlib", b"random", b"selectors", b"ssl"),
+    *(b"subprocess", b"typing_extensions", b"uuid", b"asyncio.events", b"grpc.aio._channel", b"grpc_status"),
+    *(b"cryptography", b"google.protobuf.text_format", b"google.rpc", b"jobworker.client.aio"),
+}
+
 PROGRAM = str(Path(os.environ["WORKER_CLI"]).absolute())
 
 
@@ -115,12 +122,41 @@ def test_help_loads_no_grpc() -> None:
 
 
 def test_a_good_call_loads_nothing_it_does_not_need(client: list[str]) -> None:
-    """What only other verbs or errors need is left out, and nothing large comes in unnoticed."""
-    done = finished(*client, "list", PYTHONPROFILEIMPORTTIME="1")
+    """What only other verbs, errors or asyncio need is left out, and nothing large comes in unnoticed."""
+    # As one file, on the bare interpreter: that is what a user waits for. Its first start unpacks it.
+    program = ["-IS", os.environ["WORKER_CLI_PYZ"]]
+    subprocess.run([sys.executable, *program, "--version"], check=True)
+    command = [sys.executable, "-Ximporttime", *program, *client, "list"]
+    done = subprocess.run(command, capture_output=True, check=False)
     loaded = {line.rpartition(b"|")[2].strip() for line in done.stderr.splitlines()}
     assert done.returncode == 0
     assert b"grpc" in loaded
-    assert not loaded & {b"argparse", b"email", b"uuid", b"random", b"pathlib", b"grpc_status", b"cryptography"}
+    assert not loaded & UNNEEDED
+
+
+def test_what_is_postponed_is_there_once_it_is_used() -> None:
+    """A library that does use such a module, if only in a later version, notices nothing."""
+    uses = """
+import sys
+from jobworker.cli.postponed import postponed
+finders = list(sys.meta_path)
+with postponed():
+    import grpc
+    from jobworker.v1 import job_worker_pb2
+assert sys.meta_path == finders
+loaded = {"asyncio.events", "grpc.aio._channel", "google.protobuf.text_format", "ssl"}
+print(len(loaded & set(sys.modules)))
+import asyncio, calendar, inspect, socket
+from google.protobuf.internal import python_message
+async def connect() -> None:
+    async with grpc.aio.insecure_channel("localhost:1"):
+        pass
+asyncio.run(connect())
+python_message.GeneratedProtocolMessageType, calendar.timegm, inspect.signature, socket.socket
+print(len(loaded & set(sys.modules)))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.check_output([sys.executable, "-Sc", uses], env=environment).split() == [b"0", b"4"]
 
 
 def test_nothing_below_tls_1_3_is_spoken(folder: Folder, identities: Identities, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from cli_testing import Abort, Hang, data, end, from_byte, gap, last, no_pauses, read_with, reads
-from jobworker.client.outage import PATIENCE
 from jobworker.client.reading import Clock
+from jobworker.client.settings import PATIENCE
 from jobworker.v1 import job_worker_pb2 as pb
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobworker.client.outage import LONGEST_PAUSE, PATIENCE, STANDING, Outage
+from jobworker.client.outage import LONGEST_PAUSE, STANDING, Outage
+from jobworker.client.settings import PATIENCE
 
 
 def test_pauses_grow_up_to_the_longest() -> None:

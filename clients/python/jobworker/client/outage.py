@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from jobworker.client.settings import PATIENCE
+
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
-PATIENCE = 60.0
-"""How many seconds without progress are borne, unless told otherwise."""
-
-NOT_CONNECTED = "failed to connect to all addresses"
-"""How the text of grpcio 1.85 begins if a call found no connection at all."""
-
-UNKNOWN_HOST = "errors resolving"
-"""How it begins if gRPC could not look up the server's name."""
-
 STANDING = 1.0
 """After how many seconds a call that then breaks counts as progress, even if the job wrote nothing in that time."""
 

@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from jobworker.client.errors import CallError, GaveUpError, JobDeletedError
 from jobworker.client.frames import Interruption
-from jobworker.client.outage import NOT_CONNECTED, UNKNOWN_HOST
+from jobworker.client.unreached import NOT_CONNECTED, UNKNOWN_HOST
 from jobworker.v1.job_worker_pb2 import ReadLogsRequest
 
 if TYPE_CHECKING:

@@ -1,9 +1,12 @@
-"""Reads the files that a connection takes; knows no gRPC."""
+"""Owns what a connection takes: the files with its certificates, and its patience; knows no gRPC."""
 
 from __future__ import annotations
 
 import os.path
 from typing import NamedTuple
+
+PATIENCE = 60.0
+"""How many seconds without progress a follow bears, unless told otherwise."""
 
 
 class SettingsError(ValueError):

@@ -10,9 +10,8 @@ import grpc
 from jobworker.client import connection
 from jobworker.client.address import target
 from jobworker.client.errors import translated
-from jobworker.client.outage import PATIENCE
 from jobworker.client.requests import start_request, stop_request
-from jobworker.client.settings import read_certificates
+from jobworker.client.settings import PATIENCE, read_certificates
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker.v1.job_worker_pb2_grpc import JobWorkerServiceStub
 

@@ -4,5 +4,5 @@
 `connection` alone opens channels, `output` alone writes, and `errors` holds every error with its exit code. The
 decisions (`address`, `errors`, `facts`, `options`, `outage`, `position`, `quantities`, `quoting`, `table`, `words`) are
 pure modules. Whatever needs gRPC is imported only once the command line is understood, so that help and wrong usage are
-answered at once.
+answered at once; and of what gRPC brings along, no more than is used (`postponed`).
 """

@@ -11,6 +11,7 @@ from jobworker.cli import options as command_line
 from jobworker.cli import process
 from jobworker.cli.errors import CliError, ToldError
 from jobworker.cli.output import STDERR, STDOUT, Output
+from jobworker.cli.postponed import postponed
 from jobworker.cli.quoting import printable
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _typed_in() -> str:
 def _run(options: Options, out: Output, err: Output) -> None:
     process.hold_standard_streams()
     process.set_grpc_up(debug=options.debug)
-    with process.quick_imports():
+    with process.quick_imports(), postponed():
         from jobworker.cli.connection import connect
 
         verb = _verb(options)

@@ -1,9 +1,9 @@
 """Reads the certificate files, and finds out what is wrong with those that gRPC refuses."""
 
+# ruff: noqa: PLC0415 - only an error takes OpenSSL, which costs 7 ms with sockets and all
+
 from __future__ import annotations
 
-import hashlib
-import ssl
 from typing import TYPE_CHECKING
 
 from jobworker.cli.errors import WrongUsageError
@@ -36,6 +36,9 @@ def _read(what: str, option: str, path: str) -> bytes:
 
 def fingerprint(cert: bytes | None) -> str:
     """Returns the SHA-256 of a certificate in PEM, as a role table names it; "" if it cannot be read."""
+    import hashlib
+    import ssl
+
     cert = cert or b""
     try:
         text = cert[cert.index(b"-----BEGIN CERTIFICATE-----") :].decode("ascii", "replace")
@@ -47,6 +50,8 @@ def fingerprint(cert: bytes | None) -> str:
 
 def unusable(options: Options) -> WrongUsageError:
     """Returns the error that says which of the files cannot be used, once gRPC has refused them together."""
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(options.ca)

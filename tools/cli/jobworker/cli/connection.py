@@ -29,7 +29,8 @@ def connect(options: Options) -> Iterator[Client]:
     """
     target = address.target(options.address)
     files = certificates.read(options)
-    _LOGGER.debug("calling %s as %s (%s)", target, options.cert, certificates.fingerprint(files.cert))
+    if _LOGGER.isEnabledFor(logging.DEBUG):
+        _LOGGER.debug("calling %s as %s (%s)", target, options.cert, certificates.fingerprint(files.cert))
     with Client(options.address, files) as client:
         began = time.monotonic()
         try:

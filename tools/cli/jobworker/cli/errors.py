@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from jobworker.client.outage import NOT_CONNECTED, UNKNOWN_HOST
+from jobworker.client.unreached import NOT_CONNECTED, UNKNOWN_HOST
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options

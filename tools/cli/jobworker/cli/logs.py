@@ -9,7 +9,7 @@ from jobworker.cli import errors
 from jobworker.cli.quoting import printable
 from jobworker.client.errors import GaveUpError, JobDeletedError
 from jobworker.client.frames import STDERR, STDOUT, Data, Gap, Interruption
-from jobworker.client.outage import PATIENCE
+from jobworker.client.settings import PATIENCE
 
 if TYPE_CHECKING:
     from jobworker.cli.options import Options

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobworker.cli.connection import explain
@@ -32,7 +31,7 @@ def run(client: Client, options: Options, out: Output, err: Output) -> None:  # 
         try:
             client.delete(job_id)
         except CallError as error:
-            failure = _failure(error, replace(options, job_id=job_id))
+            failure = _failure(error, options._replace(job_id=job_id))
             if not isinstance(failure, RefusedError) or error.code.name in _CODES_FOR_ALL:
                 raise failure from error
             err.say(printable(str(failure)))
