@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 
 from jobworker.daemon.devcerts import PUBLISHED
 from jobworker.daemon.errors import ConfigurationError
 from jobworker.daemon.problems import Problems
+from jobworker.daemon.server_key import public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +130,7 @@ def _check_valid(certificate: x509.Certificate, now: datetime, what: str, option
 
 def _public_key(pem: bytes, path: Path) -> object:
     try:
-        return serialization.load_pem_private_key(pem, password=None).public_key()
+        return public_key_of(pem)
     except TypeError:
         raise ConfigurationError(f"the key {path} is encrypted; give one that is not (--key)") from None
     except MALFORMED:
