@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobworker.daemon import audit_log
-from jobworker.daemon.audit import AuditTrail, auditing
+from jobworker.daemon.audit import auditing
 from jobworker.daemon.audit_chain import parse_line
 from jobworker.daemon.audit_entries import CHANGES, RefusedKind, arguments_hash, request_fields
 from jobworker.daemon.audit_file import AuditFile
 from jobworker.daemon.audit_log import AuditLog
 from jobworker.daemon.audit_options import AuditOptions
+from jobworker.daemon.audit_trail import AuditTrail
 from jobworker.daemon.call import Call
 from jobworker.daemon.counters import Counters
 from jobworker.daemon.errors import AccessDeniedError, AuditUnwritableError, BindError

@@ -9,7 +9,8 @@ import os
 import resource
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from jobworker.daemon import __version__, configuration, logs, options, own_process, tls
@@ -27,7 +28,6 @@ from jobworker.daemon.notify import notify
 from jobworker.daemon.reloading import reloading
 from jobworker.daemon.signals import HangupSignals, StopSignals
 from jobworker.daemon.values import Values
-from jobworker.daemon.verify_audit import verify_audit
 from jobworker.worker import (
     CgroupError,
     Inheritance,
@@ -95,6 +95,8 @@ def _check_config(typed: Typed) -> int:
 
 
 def _verify_audit(typed: Typed) -> int:
+    from jobworker.daemon.verify_audit import verify_audit  # noqa: PLC0415 - this command's alone
+
     # docopt gives lists for what may come several times.
     files, expected = cast("list[str]", typed["<file>"]), cast("list[str]", typed["--expect"])
     values = Values(typed, os.environ, {})
@@ -116,8 +118,10 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
         DaemonError: If it can't listen, or a part of it is not as it should be.
         WorkerError: If the worker does not start, or its supervisor dies.
     """
-    from jobworker.daemon import server  # noqa: PLC0415 - imports grpc, which must not be before the TLS floor is there
-
+    # Not before the TLS floor is there, since it imports grpc. In a thread, and so while the supervisor starts, which
+    # takes as long: 40 ms. Where there can be no thread, it is imported when it is needed.
+    with suppress(RuntimeError):
+        asyncio.get_running_loop().run_in_executor(None, import_module, "jobworker.daemon.server")
     signals, counters = StopSignals(), Counters()
     hangups = HangupSignals()
     hangups.add(lambda: _logger.info("counters", extra={"fields": counters.fields()}))
@@ -130,6 +134,8 @@ async def run(floor: tls.Floor, loaded: Configuration) -> int:
         hangups.add(audit.reopen)
         _raise_file_limit()
         identity = LiveIdentity(loaded.snapshot)
+        from jobworker.daemon import server  # noqa: PLC0415 - see above
+
         async with (
             reloading(loaded.loader, identity, counters) as reloader,
             server.serving(
