@@ -13,7 +13,7 @@ Options:
   --write         Run everything, and put JSON, plots and table into docs/performance/ and docs/performance.md of the
                   tree that it was called from.
 
-Figures decide nothing: it exits with 0 whatever they are, with 1 if a load failed, and with 2 for a wrong command line.
+Figures decide nothing: it exits with 0 whatever they are, and with 1 if a load failed or the command line is wrong.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ def _chosen(only: str | None) -> list[str]:
     """
     chosen = only.split(",") if only else list(LOADS)
     if unknown := sorted(set(chosen) - set(LOADS)):
-        print(f"no such load: {', '.join(unknown)}; there are {', '.join(LOADS)}", file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(f"no such load: {', '.join(unknown)}; there are {', '.join(LOADS)}")
     return [name for name in LOADS if name in chosen]
 
 

@@ -1,4 +1,4 @@
-"""A bare grpc.aio server over mutual TLS 1.3 that sends a file in frames: what Python's gRPC itself costs.
+"""A bare grpc.aio server over mutual TLS 1.3 that sends a file in frames, or nothing: what Python's gRPC itself costs.
 
 Run as a program it is the server: `python bare_grpc.py CERTS`; it prints its port, and serves until its stdin ends.
 """
@@ -21,6 +21,9 @@ from jobworker_bench.readers import SEND
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+EMPTY = "/bench.Bare/Empty"
+"""The unary call whose handler does nothing."""
+
 FRAME_BYTES = 512 << 10
 """As many as the daemon's frames have at most."""
 
@@ -35,12 +38,19 @@ async def _send(request: bytes, _context: object) -> AsyncIterator[bytes]:
             yield frame
 
 
+async def _nothing(request: bytes, _context: object) -> bytes:
+    return request
+
+
 async def _serve(certs: Path) -> None:
     server = aio.server()
-    service, _, method = SEND.strip("/").partition("/")
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(service, {method: grpc.unary_stream_rpc_method_handler(_send)}),)
-    )
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        SEND: grpc.unary_stream_rpc_method_handler(_send),
+        EMPTY: grpc.unary_unary_rpc_method_handler(_nothing),
+    }
+    for path, handler in handlers.items():
+        service, _, method = path.strip("/").partition("/")
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
     credentials = grpc.ssl_server_credentials(
         [((certs / "server-key.pem").read_bytes(), (certs / "server-cert.pem").read_bytes())],
         (certs / "ca-cert.pem").read_bytes(),

@@ -80,16 +80,17 @@ class Client:
         """Stops a job."""
         self.stub.StopJob(pb.StopJobRequest(job_id=job_id))
 
-    def jobs(self) -> list[pb.Job]:
-        """Returns all jobs."""
+    def newest(self, count: int) -> list[pb.Job]:
+        """Returns the newest jobs, or all if there are fewer."""
         token = ""
         jobs: list[pb.Job] = []
-        while True:
-            page = self.stub.ListJobs(pb.ListJobsRequest(page_size=1000, page_token=token))
+        while len(jobs) < count:
+            page = self.stub.ListJobs(pb.ListJobsRequest(page_size=min(1000, count - len(jobs)), page_token=token))
             jobs += page.jobs
             token = page.next_page_token
             if not token:
-                return jobs
+                break
+        return jobs
 
 
 @contextmanager

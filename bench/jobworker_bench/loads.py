@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from jobworker_bench import cpu, delay, growth, jobs, memory, startup, streams
+from jobworker_bench import cpu, delay, growth, jobs, latency, lines, memory, peers, startup, stop, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,10 +28,14 @@ class Load(Protocol):
 
 LOADS: Mapping[str, Load] = {
     "jobs": jobs.measure,
+    "latency": latency.measure,
     "streams": streams.measure,
     "delay": delay.measure,
+    "lines": lines.measure,
+    "stop": stop.measure,
     "memory": memory.measure,
     "cpu": cpu.measure,
     "growth": growth.measure,
     "startup": startup.measure,
+    "peers": peers.measure,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def about() -> dict[str, str]:
         "system": f"{_distribution()}, Linux {platform.release()}",
         "Python": platform.python_version(),
         "grpcio": grpc.__version__,
+        "state directories on": _file_system(tempfile.gettempdir()),
     }
 
 
@@ -41,3 +43,12 @@ def _processor() -> str:
 
 def _distribution() -> str:
     return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+
+
+def _file_system(folder: str) -> str:
+    """Returns the type of the file system that a folder is on: on some, nothing is ever synced to a disk."""
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    path = Path(folder).resolve()
+    holding = [(len(point), kind) for point, kind in mounts if path.is_relative_to(point)]
+    # The last of those mounted on one point hides the others.
+    return max(enumerate(holding), key=lambda numbered: (numbered[1][0], numbered[0]))[1][1]

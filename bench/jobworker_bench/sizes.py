@@ -15,10 +15,13 @@ class Sizes:
         rounds: How often a value and its limit are measured in turns.
         jobs: Jobs in a round of starting and finishing.
         latency_starts: Starts in a round whose latencies are looked at.
+        stops: Stops in a round of each kind of job.
+        small_lines: Lines of 100 bytes that a job writes one by one.
         output_bytes: Of a large output; a multiple of 64 KiB.
         delay_lines: Lines whose delay is looked at.
         process_runs: How often a whole process is run, from its start to its end.
         finished_jobs: The most finished jobs that a daemon finds at its start.
+        peer_jobs: Jobs in a round of each peer; fewer of one that takes long.
         memory_rounds: How often a fresh daemon's memory is looked at.
         running_jobs: Jobs that run while memory is looked at.
         ended_jobs: Jobs that end while memory is looked at.
@@ -33,10 +36,13 @@ class Sizes:
     rounds: int
     jobs: int
     latency_starts: int
+    stops: int
+    small_lines: int
     output_bytes: int
     delay_lines: int
     process_runs: int
     finished_jobs: int
+    peer_jobs: int
     memory_rounds: int
     running_jobs: int
     ended_jobs: int
@@ -52,10 +58,13 @@ FULL = Sizes(
     rounds=5,
     jobs=800,
     latency_starts=200,
+    stops=5,
+    small_lines=1_000_000,
     output_bytes=1 << 30,
     delay_lines=500,
     process_runs=15,
     finished_jobs=100_000,
+    peer_jobs=400,
     memory_rounds=3,
     running_jobs=500,
     ended_jobs=2000,
@@ -70,10 +79,13 @@ QUICK = Sizes(
     rounds=2,
     jobs=64,
     latency_starts=20,
+    stops=2,
+    small_lines=20_000,
     output_bytes=32 << 20,
     delay_lines=50,
     process_runs=2,
     finished_jobs=1000,
+    peer_jobs=40,
     memory_rounds=1,
     running_jobs=20,
     ended_jobs=50,

@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from jobworker_bench.client import Client, connect
@@ -15,7 +16,6 @@ from jobworker_testing import daemon_options, logging_daemon, supervisor_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 # What is measured is how fast it is, not how fast one client may be.
 _NO_LIMITS = ("--start-rate=0", "--max-calls-per-connection=0")
@@ -85,16 +85,23 @@ class World:
 
     @property
     def cli_command(self) -> tuple[str, ...]:
-        """The command that runs worker-cli: the single file, by this very interpreter."""
-        if program := os.environ.get("WORKER_CLI"):
-            return (program,)
-        return (sys.executable, "-IS", str(self.root / "tools/cli/worker-cli.pyz"))
+        """The command that runs worker-cli."""
+        return self._program("WORKER_CLI", "tools/cli")
 
     @property
     def daemon_command(self) -> tuple[str, ...]:
         """The command that runs a daemon with the development certificates and without limits on rates."""
-        program = os.environ.get("WORKER_DAEMON") or str(self.root / "services/daemon/worker-daemon")
-        return (program, *daemon_options(self.certs), *_NO_LIMITS)
+        return (*self._program("WORKER_DAEMON", "services/daemon"), *daemon_options(self.certs), *_NO_LIMITS)
+
+    def _program(self, variable: str, folder: str) -> tuple[str, ...]:
+        """Returns the command that a variable gives, else that of the single file, run by this very interpreter."""
+        if program := os.environ.get(variable):
+            return (program,)
+        return (sys.executable, "-IS", str(self.root / folder / f"{variable.lower().replace('_', '-')}.pyz"))
+
+    def limit(self, name: str) -> Path:
+        """Returns where one of the C programs is that show what the kernel alone takes."""
+        return Path(os.environ.get("BENCH_LIMITS") or self.root / "bench/limits") / name
 
     def folder(self, name: str) -> Path:
         """Makes an empty folder for one use, such as a state directory."""
