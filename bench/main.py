@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ def _measure(chosen: Sequence[str], *, quick: bool) -> Run:
     """Runs loads one after the other; one that fails doesn't take the others' figures along."""
     run = Run(machine.about(), quick)
     for name in chosen:
+        began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="jobworker-bench-") as scratch:
             try:
                 for row in LOADS[name](World(_ROOT, Path(scratch)), QUICK if quick else FULL):
@@ -65,6 +67,7 @@ def _measure(chosen: Sequence[str], *, quick: bool) -> Run:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and decides the exit code
                 traceback.print_exc()
                 run.errors.append(f"{name}: {error!r}")
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,7 +13,7 @@ from jobworker_bench.units import Unit
 
 SVG = "{http://www.w3.org/2000/svg}"
 RATE = Figure("a", "jobs", "<8> & more", Unit.PER_SECOND, (500.0, 700.0), "C", (1200.0, 1200.0), AtLeast(0.75))
-TIME = Figure("b", "jobs", "time", Unit.SECONDS, (1.0,), target=Below(100.0))
+TIME = Figure("b", "jobs", "time", Unit.SECONDS, (1.0,), target=Below(4.0))
 LOSS = Figure("c", "jobs", "growth", Unit.BYTES, (-5.0,))
 
 
@@ -48,14 +49,17 @@ def test_the_target_stands_where_it_would_just_be_met() -> None:
     )
 
 
-def test_units_have_scales_of_their_own() -> None:
-    """One second beside 1,200/s would not be seen otherwise."""
-    assert widths(parsed(RATE, TIME), "value")[1] > 100
+def test_figures_beside_one_limit_share_a_scale() -> None:
+    """So that they can be compared with each other too."""
+    half = replace(RATE, key="d", values=(300.0, 300.0))
+    wide, narrow = widths(parsed(RATE, half), "value")
+    assert narrow == pytest.approx(wide / 2, abs=0.1)
 
 
-def test_a_bound_far_beyond_a_value_does_not_flatten_it() -> None:
-    """It is left out rather than to shrink all that was measured."""
-    assert list(parsed(TIME).iter(f"{SVG}line")) == []
+def test_a_figure_that_stands_alone_has_a_scale_of_its_own() -> None:
+    """One second beside 1,200/s would not be seen otherwise; its own target has to find room."""
+    root = parsed(RATE, TIME)
+    assert widths(root, "value")[1] == pytest.approx(widths(root, "limit")[0] / 4, abs=0.1)
 
 
 def test_what_is_below_zero_has_no_width() -> None:

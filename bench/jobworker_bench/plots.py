@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from jobworker_bench.figures import Below, spread
+from jobworker_bench.figures import spread
 from jobworker_bench.units import shown
 
 if TYPE_CHECKING:
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 _NAMES, _BARS, _TEXTS = 300, 340, 200
 _ROW, _TOP = 40, 8
 _STYLE = """<style>
-text { font: 12px sans-serif; fill: #57606a; }
+text { font: 12px sans-serif; fill: #6e7781; }
 .value { fill: #2f81f7; }
 .limit { fill: #8c959f; }
-.whisker { stroke: #57606a; fill: none; }
+.whisker { stroke: #6e7781; fill: none; }
 .target { stroke: #d1242f; stroke-width: 2; }
 @media (prefers-color-scheme: dark) { text { fill: #adbac7; } .whisker { stroke: #adbac7; } }
 </style>"""
 
 
 def svg(title: str, figures: Sequence[Figure]) -> str:
-    """Returns figures as an SVG image; those of one unit share a scale.
+    """Returns figures as an SVG image; those that stand beside one and the same limit share a scale.
 
     Args:
         title: Read out in place of the image.
         figures: At least one.
     """
-    widest = {figure.unit: 0.0 for figure in figures}
+    widest: dict[object, float] = {}
     for figure in figures:
-        widest[figure.unit] = max(widest[figure.unit], *_ends(figure))
+        widest[_scale(figure)] = max(widest.get(_scale(figure), 0.0), *_ends(figure))
     width, height = _NAMES + _BARS + _TEXTS, 2 * _TOP + _ROW * len(figures)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img">',
@@ -45,8 +45,13 @@ def svg(title: str, figures: Sequence[Figure]) -> str:
         _STYLE,
     ]
     for number, figure in enumerate(figures):
-        lines += _row(figure, _TOP + number * _ROW, _BARS / (widest[figure.unit] or 1))
+        lines += _row(figure, _TOP + number * _ROW, _BARS / (widest[_scale(figure)] or 1))
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _scale(figure: Figure) -> object:
+    """Returns what figures on one scale have in common: nothing else can be compared with one that stands alone."""
+    return (figure.unit, figure.limits) if figure.limits else figure.key
 
 
 def _line(figure: Figure) -> float | None:
@@ -58,10 +63,8 @@ def _line(figure: Figure) -> float | None:
 
 def _ends(figure: Figure) -> tuple[float, ...]:
     """Returns the values that have to find room."""
-    # A target far beyond the figure, as a bound on memory may be, would leave nothing of the bars to see.
-    line = 0.0 if isinstance(figure.target, Below) else _line(figure) or 0.0
     limits = spread(figure.limits) if figure.limits else ()
-    return (figure.median, *figure.spread, *limits, line)
+    return (figure.median, *figure.spread, *limits, _line(figure) or 0.0)
 
 
 def _row(figure: Figure, top: int, scale: float) -> list[str]:
@@ -76,7 +79,7 @@ def _row(figure: Figure, top: int, scale: float) -> list[str]:
         lines += _bar("limit", figure.limit_median, spread(figure.limits), top + 20, scale)
         lines.append(f'<text x="{_NAMES - 8}" y="{top + 31}" text-anchor="end">{beside}</text>')
     line = _line(figure)
-    if line is not None and line * scale <= _BARS:
+    if line is not None:
         x = _NAMES + line * scale
         lines.append(f'<line class="target" x1="{x:.1f}" x2="{x:.1f}" y1="{top + 1}" y2="{top + 20}"/>')
     return lines
