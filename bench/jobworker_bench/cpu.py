@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from jobworker_bench.figures import Below, Figure
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jobworker_bench.sizes import Sizes
-    from jobworker_bench.world import World
+    from jobworker_bench.world import Daemon, World
 
 RUNNING = 200
 FOLLOWERS = 50
@@ -57,17 +57,28 @@ def _unfollowed(world: World, sizes: Sizes) -> Figure:
     )
 
 
+@contextmanager
+def quiet(world: World, daemon: Daemon) -> Iterator[None]:
+    """Gives a daemon 200 running jobs, of which 50 are followed, and lets them be quiet until the context is left.
+
+    Args:
+        world: Gives a folder for pipes.
+        daemon: The daemon.
+    """
+    with ExitStack() as stack:
+        client, pipes = stack.enter_context(daemon.connect()), world.folder("pipes")
+        client.start_many(["sleep", "infinity"], RUNNING - FOLLOWERS)
+        written = [stack.enter_context(Pipe(pipes / str(number))) for number in range(FOLLOWERS)]
+        jobs = [client.start(pipe.command) for pipe in written]
+        for pipe in written:
+            pipe.write(1)
+        stack.enter_context(following(daemon.address, daemon.certs, jobs, FOLLOWERS))
+        yield
+
+
 def _idle(world: World, sizes: Sizes) -> Figure:
     spent = []
-    with ExitStack() as stack:
-        daemon, pipes = stack.enter_context(world.daemon()), world.folder("pipes")
-        client = stack.enter_context(daemon.connect())
-        client.start_many(["sleep", "infinity"], RUNNING - FOLLOWERS)
-        quiet = [stack.enter_context(Pipe(pipes / str(number))) for number in range(FOLLOWERS)]
-        jobs = [client.start(pipe.command) for pipe in quiet]
-        for pipe in quiet:
-            pipe.write(1)
-        stack.enter_context(following(daemon.address, world.certs, jobs, FOLLOWERS))
+    with world.daemon() as daemon, quiet(world, daemon):
         for _ in range(sizes.rounds):
             before, begin = cpu_seconds(daemon.pids), time.monotonic()
             # What is measured is time in which nothing happens.
