@@ -47,7 +47,7 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
     bare, idle, added = [], [], defaultdict[str, list[float]](list)
     for _ in range(sizes.memory_rounds):
         bare.append(_bare())
-        with world.daemon() as daemon, daemon.connect() as client:
+        with world.daemon("--max-jobs-per-principal=0") as daemon, daemon.connect() as client:
             idle.append(resident(daemon.pids))
             _warm_up(client, sizes)
             added["running_job"].append(_running(daemon, client, sizes.running_jobs))
