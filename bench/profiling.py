@@ -41,7 +41,7 @@ _ROOT = Path(__file__).absolute().parents[1]
 def _profile(load: str, seconds: int) -> dict[str, Seen]:
     with tempfile.TemporaryDirectory(prefix="jobworker-profile-") as scratch:
         world = World(_ROOT, Path(scratch))
-        with world.daemon("--max-jobs=0") as daemon, LOADS[load](world, daemon):
+        with world.daemon("--max-jobs=0", "--max-jobs-per-principal=0") as daemon, LOADS[load](world, daemon):
             pids = {"daemon": daemon.pid, "supervisor": daemon.supervisor}
             return watch(pids, seconds, world.folder("stacks"))
 

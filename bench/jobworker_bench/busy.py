@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CLIENTS = 8
 _OUTPUT_BYTES = 256 << 20
+_CROWD = 10_000
 
 Load: TypeAlias = "Callable[[World, Daemon], AbstractContextManager[None]]"
 """Goes on from entering the context to leaving it."""
@@ -52,6 +53,15 @@ def _jobs(_world: World, daemon: Daemon) -> Iterator[None]:
 
 def _starting(start: Callable[[Sequence[str]], str]) -> Callable[[], str]:
     return lambda: start(["/bin/true"])
+
+
+@contextmanager
+def _crowd(_world: World, daemon: Daemon) -> Iterator[None]:
+    """While very many jobs run, one client starts and stops one after the other."""
+    with daemon.connect() as client:
+        client.start_many(["sleep", "infinity"], _CROWD)
+        with _repeated([lambda: client.stop(client.start(["sleep", "infinity"]))]):
+            yield
 
 
 def _writing(block: int, size: int) -> Load:
@@ -91,6 +101,7 @@ def _idle(world: World, daemon: Daemon) -> Iterator[None]:
 
 LOADS: Mapping[str, Load] = {
     "jobs": _jobs,
+    "crowd": _crowd,
     "follow": _writing(64 << 10, _OUTPUT_BYTES),
     "read": _read,
     "lines": _writing(100, 100_000_000),
