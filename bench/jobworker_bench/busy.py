@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from jobworker_bench.cpu import quiet
+from jobworker_bench.lines import LINE_BYTES
 from jobworker_bench.readers import reading
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _CLIENTS = 8
 _OUTPUT_BYTES = 256 << 20
+_LINES = 500_000
 _CROWD = 10_000
 
 Load: TypeAlias = "Callable[[World, Daemon], AbstractContextManager[None]]"
@@ -64,22 +66,33 @@ def _crowd(_world: World, daemon: Daemon) -> Iterator[None]:
             yield
 
 
-def _writing(block: int, size: int) -> Load:
-    """Returns a load in which a client follows one job after the other, which write blocks of so many bytes."""
+@contextmanager
+def _following(daemon: Daemon, command: Sequence[str], size: int) -> Iterator[None]:
+    """A client follows one job after the other."""
+    with daemon.connect() as client, reading(daemon.address, daemon.certs, "log", 1) as readers:
 
-    @contextmanager
-    def load(_world: World, daemon: Daemon) -> Iterator[None]:
-        with daemon.connect() as client, reading(daemon.address, daemon.certs, "log", 1) as readers:
+        def follow() -> None:
+            job_id = client.start(command)
+            readers.rate(job_id, size)
+            client.delete(job_id)
 
-            def follow() -> None:
-                job_id = client.start(["dd", "if=/dev/zero", f"bs={block}", f"count={size // block}", "status=none"])
-                readers.rate(job_id, size // block * block)
-                client.delete(job_id)
+        with _repeated([follow]):
+            yield
 
-            with _repeated([follow]):
-                yield
 
-    return load
+@contextmanager
+def _follow(_world: World, daemon: Daemon) -> Iterator[None]:
+    """They write blocks of 64 KiB."""
+    command = ["dd", "if=/dev/zero", "bs=64K", f"count={_OUTPUT_BYTES >> 16}", "status=none"]
+    with _following(daemon, command, _OUTPUT_BYTES):
+        yield
+
+
+@contextmanager
+def _lines(world: World, daemon: Daemon) -> Iterator[None]:
+    """They write lines of 100 bytes."""
+    with _following(daemon, [str(world.limit("write_lines")), str(_LINES)], _LINES * LINE_BYTES):
+        yield
 
 
 @contextmanager
@@ -102,8 +115,8 @@ def _idle(world: World, daemon: Daemon) -> Iterator[None]:
 LOADS: Mapping[str, Load] = {
     "jobs": _jobs,
     "crowd": _crowd,
-    "follow": _writing(64 << 10, _OUTPUT_BYTES),
+    "follow": _follow,
     "read": _read,
-    "lines": _writing(100, 100_000_000),
+    "lines": _lines,
     "idle": _idle,
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobworker_bench.sizes import Sizes
     from jobworker_bench.world import World
 
-_LINE_BYTES = 100
+LINE_BYTES = 100
 
 
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
@@ -37,8 +37,8 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
             file = daemon.state_dir / "lines"
             alone.append(_time_into(command, file))
             file.unlink()
-            followed.append(_time_followed(client, command, count * _LINE_BYTES))
-    name = f"{count:,} lines of {_LINE_BYTES} bytes"
+            followed.append(_time_followed(client, command, count * LINE_BYTES))
+    name = f"{count:,} lines of {LINE_BYTES} bytes"
     null, own = ("into /dev/null", tuple(nowhere)), ("into a file", tuple(alone))
     yield Figure("lines_file", "lines", f"{name}, into a file", Unit.SECONDS, tuple(alone), *null)
     yield Figure("lines_followed", "lines", f"{name}, followed", Unit.SECONDS, tuple(followed), *own, AtMost(1.2))
