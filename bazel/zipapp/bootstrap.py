@@ -38,7 +38,7 @@ def import_paths() -> list[str]:
     """Returns where to import from: the standard library, then what was packed, then whatever else there is.
 
     Each import looks into every folder before the right one. Most are of the standard library, so it comes first, as it
-    does before site-packages: together the imports of worker-cli are 2 ms faster.
+    does before site-packages: 1 ms of the start of worker-cli, and 7 ms of that of worker-daemon.
     """
     library = os.path.dirname(os.__file__)
     standard = [path for path in sys.path if path in (library, os.path.join(library, "lib-dynload"))]

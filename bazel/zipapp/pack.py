@@ -49,7 +49,7 @@ def main() -> None:
     python = "{}.{}".format(*sys.version_info)
     bootstrap = _bootstrap(files, main_module, imports, python)
 
-    # Python reads the names of all that is in the archive it starts, 3 ms for 500 files; these are in one of their own.
+    # Python reads the names of all that is in the archive it starts, 2 ms for 560 files; these are in one of their own.
     payload = io.BytesIO()
     with zipfile.ZipFile(payload, "w") as archive:
         for target, content in files.items():
