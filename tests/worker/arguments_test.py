@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jobworker.supervisor.protocol import MOST_ARGUMENT_BYTES
 from jobworker.worker import (
+    CommandTooLongError,
     InvalidArgumentError,
     InvalidCommandError,
     InvalidGracePeriodError,
@@ -25,6 +27,7 @@ from jobworker.worker import (
 from jobworker.worker.arguments import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
+    argument_bytes,
     check_command,
     check_grace_period,
     check_job_id,
@@ -78,6 +81,15 @@ def test_words_of_any_bytes_are_taken(command: list[bytes]) -> None:
     """File names need not be UTF-8: Python's escapes for other bytes are text."""
     words = [word.decode("utf-8", "surrogateescape") for word in command]
     assert check_command(words) == tuple(words)
+
+
+@pytest.mark.parametrize("word", ["x" * 127, "é" * 31 + "x", "\udcff" * 127, ""])
+def test_a_command_that_no_kernel_takes_is_refused(word: str) -> None:
+    """What counts is bytes, with one more for each word; one byte too many need not go any further."""
+    words = [word] * ((MOST_ARGUMENT_BYTES - 128) // argument_bytes([word]))
+    assert check_command(["x" * 127, *words])
+    with pytest.raises(CommandTooLongError):
+        check_command(["x" * 128, *words])
 
 
 @given(st.uuids(), st.integers(1, 36))

@@ -106,11 +106,11 @@ async def test_a_file_of_the_wrong_format_is_refused(
     await refused(worker, logs, [str(file)], ProgramFormatError)
 
 
-@pytest.mark.parametrize("words", [["x" * (1 << 20)], ["x" * 100_000] * 100, ["é" * 100_000]])
+@pytest.mark.parametrize("words", [["x" * (1 << 20)], ["x" * 100_000] * 100, ["é" * 100_000], ["\1" * 100_000] * 62])
 async def test_an_argument_list_too_long_for_the_kernel_is_refused(
     worker: Worker, logs: Path, words: list[str]
 ) -> None:
-    """One word of 128 KiB or all together over the limit; the error says how long they are."""
+    """One word of 128 KiB or all together over the limit, in whatever form; the error says how long they are."""
     error = await refused(worker, logs, ["echo", *words], CommandTooLongError)
     assert str(5 + sum(len(word.encode()) + 1 for word in words)) in str(error)
 

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, final
 
-from jobworker.supervisor.protocol import decode_request, encode
+from jobworker.supervisor.protocol import MOST_LINE_BYTES, decode_request, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +64,7 @@ class Connection:
         Raises:
             ConnectionResetError: If the worker has closed the connection, and all that it had sent was yielded.
             BlockingIOError: If nothing has come; a dead worker's copy of the socket may be open in a child of its.
+            ValueError: If what comes is no request, or is longer than any can be; whoever sends that is no worker.
         """
         received = self._control.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
         self._unread += received
@@ -71,6 +72,8 @@ class Connection:
             *lines, self._unread = self._unread.split(b"\n")
             for line in lines:
                 yield decode_request(line)
+        if len(self._unread) > MOST_LINE_BYTES:
+            raise ValueError(f"a line of more than {MOST_LINE_BYTES} bytes")
         if not received:
             raise ConnectionResetError("the worker closed its socket")
 

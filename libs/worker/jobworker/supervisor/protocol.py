@@ -1,7 +1,7 @@
 """What a worker and its supervisor say to each other: one JSON array a line, the message's name first.
 
 JSON escapes control characters, so a message never holds a newline, and a stream socket takes messages of any length,
-which a packet socket would not (an argument list may have 2 MiB).
+which a packet socket would not (a command may have 6 MiB).
 
 A conversation: the supervisor says `Ready`; the worker `Configure`s it; the supervisor tells of every job whose end the
 worker has not acknowledged, `Started` and, if it has ended, `Exited`, and says `Synced`; then requests and events come
@@ -22,6 +22,15 @@ _Message = TypeVar("_Message")
 
 VERSION = 2
 """The version of these messages and of the records; a worker and a supervisor of different ones don't work together."""
+
+MOST_ARGUMENT_BYTES = 6 << 20
+"""What the kernel takes of a command at most, each word with a zero byte at its end: three quarters of _STK_LIM,
+whatever the stack's limit is (fs/exec.c, bprm_stack_limits). A worker sends no longer one, though its callers, and
+--max-argument-size=0, would let it."""
+
+MOST_LINE_BYTES = 6 * MOST_ARGUMENT_BYTES + (1 << 20)
+"""How long a request may be: JSON makes six bytes of one at most ("\\u0001"), and three of an empty word's zero byte.
+The paths beside a command, of 4 KiB each, have a mebibyte."""
 
 
 class Configure(NamedTuple):

@@ -7,7 +7,9 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
+from jobworker.supervisor.protocol import MOST_ARGUMENT_BYTES
 from jobworker.worker.errors import (
+    CommandTooLongError,
     InvalidCommandError,
     InvalidGracePeriodError,
     InvalidJobIdError,
@@ -38,6 +40,7 @@ def check_command(command: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InvalidCommandError: If it is empty, is one string, names an empty program, or holds a NUL or what is not
             text; the caller's fault.
+        CommandTooLongError: If no kernel takes as much; the caller's fault.
     """
     if isinstance(command, str):
         raise InvalidCommandError(f"the command is one string; give its words, such as ['sh', '-c', {command[:64]!r}]")
@@ -49,7 +52,14 @@ def check_command(command: Sequence[str]) -> tuple[str, ...]:
         if "\0" in word:
             raise InvalidCommandError(f"word {index} of the command holds a NUL character, which the kernel can't pass")
         _check_encodable(index, word)
+    if (length := argument_bytes(command)) > MOST_ARGUMENT_BYTES:
+        raise CommandTooLongError(length)
     return tuple(command)
+
+
+def argument_bytes(command: Sequence[str]) -> int:
+    """Returns how many bytes a command's words have, each with a zero byte at its end, as the kernel counts them."""
+    return sum(len(word.encode("utf-8", "surrogateescape")) + 1 for word in command)
 
 
 def _check_encodable(index: int, word: str) -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from jobworker.supervisor.protocol import STEP_DIRECTORY, STEP_LOG, STEP_PRIVILEGES, STEP_USER
+from jobworker.worker.arguments import argument_bytes
 from jobworker.worker.errors import (
     CommandTooLongError,
     ProgramError,
@@ -72,7 +73,7 @@ def refusal(command: Sequence[str], step: str, error: int) -> WorkerError:
     if step in _STEPS:
         return SupervisorError(_STEPS[step].format(os.strerror(error)))
     if error == errno.E2BIG:
-        return CommandTooLongError(sum(len(word.encode("utf-8", "surrogateescape")) + 1 for word in command))
+        return CommandTooLongError(argument_bytes(command))
     if kind := _PROGRAM_ERRORS.get(error):
         return kind(command[0])
     return SupervisorError(f"can't execute {command[0]!r}: {os.strerror(error)}")

@@ -45,8 +45,8 @@ class SupervisorClient:
             SupervisorError: If it says something else; a bug of ours, or no supervisor.
         """
         try:
-            # A line may hold a job's whole command, of up to 2 MiB, which JSON may make six times as long.
-            reader, writer = await asyncio.open_unix_connection(sock=control, limit=1 << 24)
+            # What a supervisor says holds paths at most, of 4 KiB, which JSON may make six times as long.
+            reader, writer = await asyncio.open_unix_connection(sock=control, limit=1 << 20)
         except BaseException:
             control.close()
             raise
