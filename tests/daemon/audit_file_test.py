@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobworker.daemon.audit_chain import GENESIS, Head
-from jobworker.daemon.audit_file import Appended, AuditFile, Entry
+from jobworker.daemon.audit_file import Appended, AuditFile, Entry, check_usable
 from jobworker.daemon.audit_verifier import BrokenChainError, Report, Verifier
 from jobworker.daemon.errors import ConfigurationError
 
@@ -281,6 +282,33 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no ordinary file"):
         AuditFile(Path("/dev/null"))
     assert not (tmp_path / "other").exists()
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Makes root another user, whom permissions hold for."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    yield
+    if is_root:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("mode", "takes"), [(0o777, True), (0o555, False), (0o333, False), (0o666, False)])
+def test_a_directory_that_takes_no_file_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, mode: int, *, takes: bool
+) -> None:
+    """It has to be written to, entered, and read to be synced: that is found without a file as well as with one."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    # From within, since nobody else may enter the folders above it.
+    monkeypatch.chdir(folder)
+    folder.chmod(mode)
+    request.getfixturevalue("as_nobody")
+    for attempt in (check_usable, lambda path: AuditFile(path).close()):
+        with nullcontext() if takes else pytest.raises(ConfigurationError, match="Permission denied"):
+            attempt(Path("audit.log"))
 
 
 def test_the_end_is_found_before_the_rest_is_read(path: Path) -> None:

@@ -391,10 +391,11 @@ def test_a_full_disk_stops_changes_and_only_these(pki: Pki, tmp_path: Path) -> N
 def test_a_daemon_does_not_start_on_a_read_only_disk(pki: Pki, tmp_path: Path) -> None:
     """It is better to hear of it then than at the first call."""
     options = [f"--audit-log={tmp_path}/audit.log", "--address=127.0.0.1:0", "--store=memory", *pki.options()]
-    command = [*small_disk(tmp_path, "size=256k,ro"), *program(), *options]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode == 2
-    assert "Read-only file system (--audit-log)" in ended.stderr
+    for command in ([], ["check-config"]):
+        whole_command = [*small_disk(tmp_path, "size=256k,ro"), *program(), *command, *options]
+        ended = subprocess.run(whole_command, capture_output=True, text=True, check=False, timeout=60)
+        assert ended.returncode == 2
+        assert "Read-only file system (--audit-log)" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import TYPE_CHECKING
 
-from daemon_world import run_to_its_end
+from daemon_world import new_world, run_to_its_end
 from identity_world import LivePki
 
 if TYPE_CHECKING:
@@ -88,3 +90,59 @@ def test_wrong_option() -> None:
     done = run_to_its_end("check-config", "--log-level=loud")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("worker-daemon: unknown log level 'loud'")
+
+
+def test_whom_jobs_run_as(pki: Pki) -> None:
+    """With the ids that they will have, since a name may stand for somebody else on another host; one must exist."""
+    entry = pwd.getpwuid(os.geteuid())
+    groups = ", ".join(map(str, os.getgrouplist(entry.pw_name, entry.pw_gid)))
+    chosen = f"{entry.pw_name}, user {entry.pw_uid}, group {entry.pw_gid}, groups {groups}"
+    for options, user in (
+        ((), "the daemon's own user"),
+        ((f"--run-jobs-as={entry.pw_name}",), chosen),
+        ((f"--run-jobs-as={entry.pw_uid}",), chosen),
+    ):
+        done = run_to_its_end("check-config", *pki.options(address="127.0.0.1:0"), *options)
+        assert f"jobs run as: {user}" in done.stdout.splitlines()
+    done = run_to_its_end("check-config", *pki.options(), "--run-jobs-as=no-such-user")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("worker-daemon: no user 'no-such-user' on this host")
+
+
+def test_where_calls_are_audited(pki: Pki, tmp_path: Path) -> None:
+    """The log is looked at and left as it is, whether it is there or not, and though a daemon writes it."""
+    log = tmp_path / "audit.log"
+    options = [*pki.options(address="127.0.0.1:0"), f"--audit-log={log}"]
+    assert "audit log: none" in run_to_its_end("check-config", *pki.options()).stdout.splitlines()
+    done = run_to_its_end("check-config", *options)
+    assert (done.returncode, done.stdout.splitlines()[-1], log.exists()) == (0, f"audit log: {log}", False)
+    with new_world(pki, f"--audit-log={log}"):
+        before = log.read_bytes(), log.stat().st_mtime_ns
+        done = run_to_its_end("check-config", *options, "--audit-redact-arguments")
+        said = f"audit log: {log}, without the arguments of commands"
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, said)
+        assert (log.read_bytes(), log.stat().st_mtime_ns) == before
+
+
+def test_an_audit_log_that_can_not_be_used(pki: Pki, tmp_path: Path) -> None:
+    """It is told as the daemon tells it when it gives up for it, and together with all else that is wrong."""
+    (tmp_path / "file").touch(0o600)
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "open").write_bytes(b"")
+    (tmp_path / "open").chmod(0o644)
+    (tmp_path / "other").touch(0o600)
+    (tmp_path / "other").write_bytes(b"dear diary\n")
+    for name, wrong in {
+        "none/audit.log": "No such file or directory (--audit-log)",
+        "file/audit.log": "Not a directory (--audit-log)",
+        "link": "Too many levels of symbolic links (--audit-log)",
+        ".": "Is a directory (--audit-log)",
+        "open": "has mode 0644; others may use it",
+        "other": "is no audit log",
+    }.items():
+        options = [*pki.options(address="127.0.0.1:0"), f"--audit-log={tmp_path / name}"]
+        checked, served = (run_to_its_end(*command, *options) for command in (("check-config",), ()))
+        assert (checked.returncode, checked.stdout, checked.stderr) == (2, "", served.stderr)
+        assert wrong in checked.stderr
+        both = run_to_its_end("check-config", *options, "--run-jobs-as=no-such-user")
+        assert both.stderr.splitlines()[1:] == checked.stderr.splitlines()

@@ -6,6 +6,7 @@ appending alone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -167,12 +168,30 @@ class AuditFile:
         return error
 
 
-def _open(path: Path) -> tuple[int, Tail]:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+def check_usable(path: Path) -> None:
+    """Makes sure that there could be an `AuditFile`, as far as can be told without making or locking anything.
+
+    Whether another daemon writes it is not asked: that may be the one whose next configuration this is.
+
+    Raises:
+        ConfigurationError: If it can't be used, as when it is opened.
+    """
+    if os.path.lexists(path):
+        descriptor = _opened(path, 0)
+        try:
+            _require_safe(path, os.fstat(descriptor))
+            _tail(path, descriptor)
+        finally:
+            os.close(descriptor)
+        return
     try:
-        descriptor = os.open(path, flags, 0o600)
+        _require_writable(path.parent)
     except OSError as error:
-        raise ConfigurationError(f"can't write the audit log {path}: {error.strerror} (--audit-log)") from None
+        raise _unwritable(path, error) from None
+
+
+def _open(path: Path) -> tuple[int, Tail]:
+    descriptor = _opened(path, os.O_CREAT)
     try:
         _require_safe(path, os.fstat(descriptor))
         try:
@@ -189,6 +208,27 @@ def _open(path: Path) -> tuple[int, Tail]:
         os.close(descriptor)
         raise
     return descriptor, tail
+
+
+def _opened(path: Path, flags: int) -> int:
+    flags |= os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"can't write the audit log {path}: {error.strerror} (--audit-log)")
+
+
+def _require_writable(directory: Path) -> None:
+    """Makes sure that a file could be made in a directory, and that be synced."""
+    os.close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+        code = errno.EROFS if is_read_only else errno.EACCES
+        raise OSError(code, os.strerror(code))
 
 
 def _require_safe(path: Path, status: os.stat_result) -> None:

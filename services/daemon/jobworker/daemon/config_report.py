@@ -1,4 +1,4 @@
-"""Says who may do what with a configuration, for people; no I/O."""
+"""Says who may do what with a configuration, as whom, and where that is written down, for people; no I/O."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from jobworker.daemon.accounts import Account
+    from jobworker.daemon.audit_options import AuditOptions
     from jobworker.daemon.configuration import Configuration
     from jobworker.daemon.snapshot import Snapshot
 
 
 def description(configuration: Configuration) -> str:
-    """Returns who may do what, line by line."""
+    """Returns who may do what, and the rest, line by line."""
     return "\n".join(_lines(configuration))
 
 
@@ -34,6 +36,19 @@ def _lines(configuration: Configuration) -> Iterator[str]:
         yield from (f"    {fingerprint}" for fingerprint in one.fingerprints)
     if configuration.jobs.isolate_owners:
         yield "each of them is shown its own jobs alone (--isolate-owners)"
+    yield f"jobs run as: {_account(configuration.run_as)}"
+    yield f"audit log: {_audit(configuration.audit)}"
+
+
+def _account(account: Account | None) -> str:
+    if account is None:
+        return "the daemon's own user"
+    user = account.user
+    return f"{account.name}, user {user.uid}, group {user.gid}, groups {', '.join(map(str, user.groups)) or 'none'}"
+
+
+def _audit(audit: AuditOptions) -> str:
+    return f"{audit.file or 'none'}{', without the arguments of commands' if audit.redact_arguments else ''}"
 
 
 def _certificate(certificate: x509.Certificate) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from jobworker.daemon.accounts import account_of
 from jobworker.daemon.address import resolve
+from jobworker.daemon.audit_file import check_usable
 from jobworker.daemon.identity_files import IdentityFiles
 from jobworker.daemon.problems import Problems
 from jobworker.daemon.snapshot_loader import SnapshotLoader
@@ -66,6 +67,8 @@ def load(options: Options, uid: int) -> Configuration:
     snapshot = problems.of(loader.load)
     given = options.jobs.inherits.run_as
     run_as = None if given is None else problems.of(account_of, given)
-    if endpoints is None or snapshot is None or (given is not None and run_as is None):
+    if options.audit.file is not None:
+        problems.of(check_usable, options.audit.file)
+    if endpoints is None or snapshot is None or problems:
         raise problems.error()
     return Configuration(endpoints, snapshot, loader, options.jobs, run_as, options.limits, options.audit)
