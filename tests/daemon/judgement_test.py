@@ -40,9 +40,9 @@ def _snapshot(
     return Snapshot(1, server, principals, revocations or Revocations(), Contents({}, ""))
 
 
-def _ca_named(name: str, issuer: Identity | None = None, days: float = 2) -> Identity:
-    """Makes a CA that another one vouches for; itself if there is none."""
-    key, now = _EC.generate(), dt.datetime.now(dt.UTC)
+def _ca_named(name: str, issuer: Identity | None = None, days: float = 2, same: Identity | None = None) -> Identity:
+    """Makes a CA that another one vouches for; itself if there is none. It may have the key of the same one before."""
+    key, now = same.key if same else _EC.generate(), dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
     builder = builder.issuer_name(issuer.certificate.subject if issuer else subject)
@@ -141,6 +141,20 @@ def test_revoked() -> None:
         one = direct if revoked is direct else client
         snapshot = _snapshot(one, authorities=[root.certificate], revocations=_revoking(root, revoked))
         assert judge(one.cert_pem, sent, snapshot) == Verdict(None, reason="revoked")
+
+
+def test_a_revoked_way_beside_a_good_one() -> None:
+    """One good way to a CA is enough, whichever is found first; so it is in the handshake's own library."""
+    roots = [_ca_named("root"), _ca_named("other root")]
+    revoked = _ca_named("middle", roots[0])
+    good = _ca_named("middle", roots[1], same=revoked)
+    client = _ca_named("client", good)
+    snapshot = _snapshot(
+        client, authorities=[one.certificate for one in roots], revocations=_revoking(roots[0], revoked)
+    )
+    assert judge(client.cert_pem, revoked.cert_pem, snapshot).reason == "revoked"
+    for sent in ([good, revoked], [revoked, good]):
+        assert judge(client.cert_pem, b"".join(one.cert_pem for one in sent), snapshot).caller
 
 
 def test_verdicts_are_kept_for_a_snapshot() -> None:

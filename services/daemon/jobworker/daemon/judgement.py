@@ -77,7 +77,8 @@ def _judge(leaf: x509.Certificate, others: Sequence[x509.Certificate], snapshot:
     verdict = Verdict(None, reason="no CA vouches for it")
     for path in _paths(leaf, others, snapshot.server.authorities):
         if any(map(snapshot.revocations.revoke, path)):
-            verdict = Verdict(None, reason="revoked")
+            if verdict.caller is None:
+                verdict = Verdict(None, reason="revoked")
             continue
         since = max(one.not_valid_before_utc.timestamp() for one in path)
         until = min(one.not_valid_after_utc.timestamp() for one in path)
