@@ -16,8 +16,10 @@ from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_hostile import HostilePeer, open_sockets
 from jobworker_hostile.attacks import GET_JOB
 from jobworker_hostile.frames import (
+    ACK,
     DATA,
     END_HEADERS,
+    GOAWAY,
     HEADERS,
     PING,
     PREFACE,
@@ -125,6 +127,17 @@ def test_pings(strict: World) -> None:
             peer.send(frame(PING, b"\0" * 8))
         goodbye = peer.goodbye()
     assert (goodbye.error, goodbye.body[8:]) == (_ENHANCE_YOUR_CALM, b"too_many_pings")
+
+
+def test_a_client_that_has_gone_without_a_word(world: World) -> None:
+    """A silent connection is asked after 30 s whether somebody is there, and ended 10 s later if there is no answer."""
+    with _peer(world) as peer:
+        peer.greet()
+        # Until the server has been silent for longer than either; a minute is grpc's own patience with an answer.
+        peer.listen(45)
+        *_, asked, last = peer.frames
+    assert (asked.kind, asked.flags & ACK) == (PING, 0)
+    assert (last.kind, last.body[8:]) == (GOAWAY, b"ping_timeout")
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0", message(b"x" * 100)[:50]])

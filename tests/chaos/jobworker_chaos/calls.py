@@ -33,6 +33,7 @@ _OPTIONS = (
     # As worker-cli has it: a connection that stands still is given up.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
 )
 _PAGE_SIZE = 70

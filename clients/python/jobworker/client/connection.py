@@ -14,6 +14,8 @@ _OPTIONS = (
     # A follow of a quiet job must notice that the other side is gone.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without which an unanswered ping has a minute, whatever the line above says (grpcio 1.85).
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # How long one attempt to connect may take, and how soon the next may follow.
     ("grpc.min_reconnect_backoff_ms", 10_000),

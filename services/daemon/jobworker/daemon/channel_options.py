@@ -45,6 +45,8 @@ def channel_options(limits: Limits, descriptors: int) -> tuple[tuple[str, int], 
         # A client whose host is gone is noticed, and its followers end, within 40 s.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # Without which an unanswered ping has a minute, whatever the line above says (grpcio 1.85).
+        ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         # Clients may ask whether we are still there as often as this; grpc's own limit is every five minutes. Who asks
         # more often, three times, is cut off.
