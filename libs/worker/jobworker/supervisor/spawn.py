@@ -9,6 +9,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from jobworker.supervisor import vfork
 from jobworker.supervisor.clone import ChildError, clone_into
 from jobworker.supervisor.inheritance import IGNORED_SIGNALS, take_on
 from jobworker.supervisor.protocol import STEP_DIRECTORY, STEP_LOG, STEP_SPAWN
@@ -177,7 +178,7 @@ class _Job(NamedTuple):
     inheritance: Inheritance
 
     def become(self, programs: Iterable[bytes]) -> NoReturn:
-        """Does what `_launch` has posix_spawn do, and what that can't; in the child."""
+        """Does what `_launch` has posix_spawn do, and what neither that nor vfork.c can; in the child."""
         os.setsid()
         for number, stream in enumerate(self.streams):
             os.dup2(stream, number)
@@ -190,8 +191,17 @@ class _Job(NamedTuple):
 
 def _launch(program: bytes, job: _Job, cgroup: str) -> int:
     os.stat(program)  # what is not there need not cost a process
-    if cgroup or job.inheritance.needs_child:
+    if job.inheritance.needs_child or (cgroup and not vfork.is_there()):
         return clone_into(cgroup, lambda: job.become([program]))
+    if cgroup:
+        return vfork.vfork_into(
+            cgroup,
+            program,
+            job.command,
+            job.environment,
+            streams=job.streams,
+            ignored_signals=IGNORED_SIGNALS,
+        )
     # vfork's speed, no Python between fork and exec, and the errno of a failed exec as an exception. A session of its
     # own also means no terminal, and no way for the group's members into another job's group.
     return os.posix_spawn(
