@@ -74,7 +74,7 @@ class Database:
             except OSError as error:
                 raise self._disk_error(error) from error
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            self._group = GroupSync(partial(os.fsync, wal), tasks)
+            self._group = GroupSync(partial(os.fdatasync, wal), tasks)
             self._checkpoints = Checkpoints(self._path, connection, tasks)
             self._stack = stack.pop_all()
         self._connection = connection

@@ -54,7 +54,7 @@ class SqliteJobStore:
     What is on the disk when: a commit is in the WAL, a file that the kernel has; so a kill of this process, whenever it
     comes, takes nothing. The disk has it with the next checkpoint (PRAGMA synchronous=NORMAL,
     https://sqlite.org/pragma.html#pragma_synchronous); so a power cut may take the last commits, in their order, and
-    never harms the file. `reserve` alone must stand that too, and calls fsync on the WAL after its commit. That is
+    never harms the file. `reserve` alone must stand that too, and calls fdatasync on the WAL after its commit. That is
     enough: a transaction is in the WAL, whole (https://sqlite.org/wal.html, "How WAL Works"), or a checkpoint has moved
     it into the database meanwhile, which is synced before the WAL is written over. What else a power cut takes is known
     elsewhere: it ends every job, and the supervisor's records say which there were.
