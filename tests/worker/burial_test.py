@@ -21,7 +21,7 @@ from jobworker.supervisor.records import start_ticks
 from jobworker.worker import Exited, Lost, ResourceExhaustedError, StateDirectoryError, Worker
 from jobworker.worker.sqlite_backlog import Backlog
 from jobworker_testing import ProcessHandle
-from restart_support import WorkerProcess, kill, only_job, supervisor_handle
+from restart_support import WorkerProcess, kill, only_job, records_of, supervisor_handle
 from worker_support import read_all, sh
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ async def test_a_clock_that_was_set_back(state: Path, *, is_lost: bool) -> None:
         held.die()
         supervisor.wait()
     future = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1000)
-    (record,) = (state / "records").iterdir()
+    (record,) = records_of(state)
     edit(record, TIME_NS, int(future.timestamp()) * 10**9)
     async with Worker(state_dir=state) as worker:
         job = await only_job(worker)
@@ -190,7 +190,7 @@ async def test_an_end_that_the_store_has_not_written(state: Path, monkeypatch: p
     with WorkerProcess(state, failpoint=failpoints.EXIT_RECORDED, mortal=True) as held:
         held.ask("start", "true")
         held.die()
-    (record,) = (state / "records").iterdir()
+    (record,) = records_of(state)
 
     def full(*_: object) -> None:
         raise ResourceExhaustedError("disk space", "free some")

@@ -20,6 +20,7 @@ import pytest
 from jobworker.worker import Job, JobState, ResourceExhaustedError, Worker
 from jobworker_testing import children_of, supervisor_of
 from process_support import LEAVING, alive, cgroups_in, handles, leaver, waiting_at
+from restart_support import records_of
 from worker_support import footprint, granted, leaves_nothing, library_environment, read_lines
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ async def test_a_supervisor_out_of_descriptors_refuses_and_recovers(tmp_path: Pa
                     break
             refusals.append(result.resource)
             assert list((state / "logs").iterdir()) == []
-            assert list((state / "records").iterdir()) == []
+            assert records_of(state) == []
             assert cgroup_root == "off" or cgroups_in(Path(cgroup_root)) == []
             assert footprint() == before
         assert refusals == ["file descriptors"] * max(2, len(refusals))

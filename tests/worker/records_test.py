@@ -55,6 +55,56 @@ def test_a_record_is_read_as_it_was_written(records: Records) -> None:
     assert list(records.read()) == []
 
 
+def files(records: Records) -> set[int]:
+    """Returns the inodes of all files that there are in the directory."""
+    return {entry.inode() for entry in os.scandir(records._directory)}
+
+
+def test_a_removed_record_leaves_its_file_to_the_next(records: Records) -> None:
+    """No file is made and removed for each job, and nothing of the one before is in the next one's record."""
+    records.begin(ID, BEGUN)
+    records.append(ID, STARTED, EXITED)
+    made = files(records)
+    for number in range(3):
+        records.remove(ID)
+        other = Begun("b", "", ("", str(number)))
+        records.begin(ID, other)
+        assert list(records.read()) == [Record(ID, other, None, None)]
+        assert files(records) == made
+
+
+def test_spare_files_are_found_again(records: Records) -> None:
+    """By the supervisor after the one that has left them, with whatever it has left in them."""
+    records.begin(ID, BEGUN)
+    records.append(ID, STARTED)
+    records.remove(ID)
+    made = files(records)
+    successor = Records(records._directory, held=True)
+    assert list(successor.read()) == []
+    successor.begin(ID, BEGUN)
+    assert (list(successor.read()), files(successor)) == ([known(1)], made)
+
+
+def test_spare_files_are_few(records: Records) -> None:
+    """However many jobs there were at once; and who only reads records leaves none."""
+    ids = [str(uuid.UUID(int=number)) for number in range(100)]
+    for job_id in ids:
+        records.begin(job_id, BEGUN)
+    Records(records._directory).remove(ids[0])
+    assert len(files(records)) == 99
+    for job_id in ids:
+        records.remove(job_id)
+    assert (list(records.read()), len(files(records))) == ([], 64)
+
+
+def test_no_record_is_written_over(records: Records) -> None:
+    """Though it can't be that a job is begun twice: a record is all that leads to a job's processes."""
+    records.begin(ID, BEGUN)
+    with pytest.raises(FileExistsError):
+        records.begin(ID, Begun("other", "", ("", "")))
+    assert list(records.read()) == [known(1)]
+
+
 def test_a_record_that_was_cut_short(records: Records) -> None:
     """At whichever byte: what is there in whole lines counts."""
     whole = b"".join(lines())

@@ -238,11 +238,16 @@ class Leftovers:
     supervisor: int | None
 
 
+def records_of(state: Path) -> list[Path]:
+    """Returns the records of jobs that there are; what was removed is a spare file for the next."""
+    return [path for path in (state / "records").iterdir() if not path.name.startswith("spare-")]
+
+
 def leftovers(state: Path) -> Leftovers:
     """Returns what there is now."""
     records = state / "records"
     return Leftovers(
-        tuple(path.name for path in records.iterdir()) if records.is_dir() else (),
+        tuple(path.name for path in records_of(state)) if records.is_dir() else (),
         tuple(marked_processes(MARK)),
         supervisor_of(state),
     )

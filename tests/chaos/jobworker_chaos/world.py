@@ -154,7 +154,8 @@ class ChaosDaemon:
 
     def strays(self) -> list[str]:
         """Returns what is left of jobs, all of which have ended, in the supervisor and its records."""
-        left = [f"record {path.name}" for path in (self.state_dir / "records").iterdir()]
+        # All but spare files, "spare-…", begin with a hexadecimal digit.
+        left = [f"record {path.name}" for path in (self.state_dir / "records").glob("[!s]*")]
         supervisor = supervisor_of(self.state_dir)
         return left + [f"child {pid} of the supervisor" for pid in (children_of(supervisor) if supervisor else [])]
 
