@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,8 @@ from worker_support import descriptors_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from jobworker.worker.store import Reservation
 
 
 class Disk:
@@ -67,6 +70,11 @@ def on(disk: Disk, store: SqliteJobStore) -> asyncio.TaskGroup:
     """Has a store's WAL on a slow disk."""
     store._database._group = GroupSync(disk.sync, store._database._group._tasks)
     return store._database._group._tasks
+
+
+def requested() -> Reservation:
+    """Returns a reservation that can be asked for again."""
+    return reservation(request_id=str(uuid.uuid4()))
 
 
 async def all_run() -> None:
@@ -149,7 +157,7 @@ async def test_callers_of_what_is_cancelled_are_cancelled(disk: Disk) -> None:
 async def test_a_reservation_waits_for_the_disk(disk: Disk, store: SqliteJobStore) -> None:
     """Nothing else does: what a power cut may take of jobs, it ends."""
     tasks = on(disk, store)
-    taken = reservation()
+    taken = requested()
     reserving = tasks.create_task(store.reserve(taken))
     await disk.begun()
     (one,) = await filled(store, 1)
@@ -163,9 +171,19 @@ async def test_a_reservation_waits_for_the_disk(disk: Disk, store: SqliteJobStor
     assert disk.syncs == 1
 
 
+async def test_a_reservation_without_a_request_id_waits_for_nothing(disk: Disk, store: SqliteJobStore) -> None:
+    """Nobody can ask for that start again, after a power cut or ever; but a kill takes nothing of it."""
+    on(disk, store)
+    taken = reservation()
+    await store.reserve(taken)
+    assert disk.syncs == 0
+    assert await store.reservations() == (taken,)
+    assert store._database.read("SELECT id FROM reservations") == [(taken.job_id,)]
+
+
 async def test_the_wal_is_what_is_synced(tmp_path: Path, store: SqliteJobStore) -> None:
     """The file that the commits are in, by a descriptor of the store's own."""
-    await store.reserve(reservation())
+    await store.reserve(requested())
     path = tmp_path / "jobs.sqlite"
     opened = descriptors_of(os.getpid())
     assert opened.count(f"{path}-wal") == 2
@@ -177,7 +195,7 @@ async def test_the_wal_is_what_is_synced(tmp_path: Path, store: SqliteJobStore) 
 async def test_a_cancelled_caller_has_reserved_nothing(disk: Disk, store: SqliteJobStore) -> None:
     """Its request may come again at once; the others' reservations stay."""
     tasks = on(disk, store)
-    first, second = reservation(request_id="r"), reservation()
+    first, second = reservation(request_id="r"), requested()
     callers = [tasks.create_task(store.reserve(one)) for one in (first, second)]
     await disk.begun()
     callers[0].cancel()
@@ -186,9 +204,9 @@ async def test_a_cancelled_caller_has_reserved_nothing(disk: Disk, store: Sqlite
     disk.let_end(3)
     await store.reserve(reservation(request_id="r"))
     await callers[1]
-    assert [one.request_id for one in await store.reservations()] == [None, "r"]
+    assert [one.request_id for one in await store.reservations()] == [second.request_id, "r"]
     rows = store._database.read("SELECT request_id FROM reservations ORDER BY position")
-    assert rows == [(None,), ("r",)]
+    assert rows == [(second.request_id,), ("r",)]
 
 
 @pytest.mark.parametrize(
@@ -202,10 +220,10 @@ async def test_what_does_not_reach_the_disk_is_not_reserved(
     on(disk, store)
     disk.error = OSError(number, os.strerror(number))
     disk.let_end()
-    results = await asyncio.gather(*(store.reserve(reservation()) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(*(store.reserve(requested()) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [kind] * 3
     with pytest.raises(kind, match=said):
-        await store.reserve(reservation())
+        await store.reserve(requested())
     assert await store.reservations() == ()
     assert store._database.read("SELECT * FROM reservations") == []
 
@@ -216,7 +234,7 @@ async def test_closing_waits_for_reservations_under_way(tmp_path: Path, disk: Di
         store = SqliteJobStore(tmp_path / "jobs.sqlite")
         async with store:
             on(disk, store)
-            taken = reservation()
+            taken = requested()
             reserving = tasks.create_task(store.reserve(taken))
             await disk.begun()
             asyncio.get_running_loop().call_soon(disk.let_end)
@@ -229,7 +247,7 @@ async def test_without_a_thread_the_event_loop_waits(store: SqliteJobStore) -> N
     """Out of processes, a reservation is on the disk all the same."""
     # Refuses threads from now on with the same error.
     await asyncio.get_running_loop().shutdown_default_executor()
-    taken = reservation()
+    taken = requested()
     await store.reserve(taken)
     assert await store.reservations() == (taken,)
 

@@ -54,10 +54,11 @@ class SqliteJobStore:
     What is on the disk when: a commit is in the WAL, a file that the kernel has; so a kill of this process, whenever it
     comes, takes nothing. The disk has it with the next checkpoint (PRAGMA synchronous=NORMAL,
     https://sqlite.org/pragma.html#pragma_synchronous); so a power cut may take the last commits, in their order, and
-    never harms the file. `reserve` alone must stand that too, and calls fdatasync on the WAL after its commit. That is
-    enough: a transaction is in the WAL, whole (https://sqlite.org/wal.html, "How WAL Works"), or a checkpoint has moved
-    it into the database meanwhile, which is synced before the WAL is written over. What else a power cut takes is known
-    elsewhere: it ends every job, and the supervisor's records say which there were.
+    never harms the file. The reservation of a start with a request id alone must stand that too, since it can be asked
+    for again: `reserve` calls fdatasync on the WAL after its commit. That is enough: a transaction is in the WAL, whole
+    (https://sqlite.org/wal.html, "How WAL Works"), or a checkpoint has moved it into the database meanwhile, which is
+    synced before the WAL is written over. What else a power cut takes is known elsewhere: it ends every job, and the
+    supervisor's records say which there were.
 
     An end is never lost either. If the disk is full or the file locked, the job's new state is kept in memory, where
     all calls find it, and is written with the next transaction that succeeds, or when the store is closed.
@@ -80,6 +81,9 @@ class SqliteJobStore:
         self._backlog = Backlog(self._database)
         # The jobs that run, oldest first: right, whatever their rows say.
         self._running: dict[str, Job] = {}
+        # Asked at each end of a job, and found by reading only after some job was deleted.
+        self._oldest_end: datetime | None = None
+        self._knows_oldest_end = False
 
     def __repr__(self) -> str:
         counts = f"jobs={self._count} running={len(self._running)} unsaved={len(self._backlog.jobs)}"
@@ -121,6 +125,8 @@ class SqliteJobStore:
             raise ValueError(f"the start of job {reservation.job_id} is reserved already")
         self._backlog.write((sql.RESERVE, reservation_row(reservation)))
         self._reserved.take(reservation)
+        if reservation.request_id is None:
+            return
         try:
             await self._database.sync()
         except BaseException:
@@ -140,21 +146,21 @@ class SqliteJobStore:
 
     async def add(self, job: Job) -> None:
         """See `JobStore.add`."""
-        self._check_new(job.id, job.principal, job.request_id)
+        if job.id in self._reserved:
+            # Then its ids were free, and are taken since.
+            self._reserved.check(job.id, job.principal, job.request_id)
+        else:
+            self._check_new(job.id, job.principal, job.request_id)
         self._backlog.write((sql.RELEASE, (job.id,)), (sql.ADD, job_row(job)))
         self._reserved.end(job.id)
         self._count += 1
-        if not job.state.is_final:
-            self._running[job.id] = job
+        self._note(job)
 
     async def replace(self, job: Job) -> None:
         """See `JobStore.replace`."""
         if self._known(job.id) is None and not self._database.read(sql.TAKEN, (job.id, "", None)):
             raise JobNotFoundError(job.id)
-        if job.state.is_final:
-            self._running.pop(job.id, None)
-        else:
-            self._running[job.id] = job
+        self._note(job)
         self._backlog.replace(job)
 
     async def delete(self, job_id: str) -> None:
@@ -162,6 +168,7 @@ class SqliteJobStore:
         if not self._backlog.write((sql.DELETE, (job_id,))):
             raise JobNotFoundError(job_id)
         self._count -= 1
+        self._knows_oldest_end = False
         self._running.pop(job_id, None)
         self._backlog.jobs.pop(job_id, None)
 
@@ -203,7 +210,9 @@ class SqliteJobStore:
     async def surplus(self, keep: int | None, ended_before: datetime | None) -> tuple[Job, ...]:
         """See `JobStore.surplus`."""
         excess = 0 if keep is None else self._count - len(self._running) - keep
-        rows = self._database.read(sql.ENDED_BEFORE, (to_microseconds(ended_before),)) if ended_before else []
+        rows = []
+        if ended_before and (oldest := await self.oldest_end()) and oldest < ended_before:
+            rows = self._database.read(sql.ENDED_BEFORE, (to_microseconds(ended_before),))
         if len(rows) < min(excess, MAX_SURPLUS):
             rows = self._database.read(sql.ENDED_FIRST, (min(excess, MAX_SURPLUS),))
         # Both limits take from the same end, so the longer of the two answers is the whole one.
@@ -213,9 +222,12 @@ class SqliteJobStore:
 
     async def oldest_end(self) -> datetime | None:
         """See `JobStore.oldest_end`."""
-        ((oldest,),) = self._database.read(sql.OLDEST_END)
-        ends = [] if oldest is None else [to_time(oldest)]
-        return min((*ends, *map(_end_time, self._ended_unsaved())), default=None)
+        if not self._knows_oldest_end:
+            ((oldest,),) = self._database.read(sql.OLDEST_END)
+            ends = [] if oldest is None else [to_time(oldest)]
+            self._oldest_end = min((*ends, *map(_end_time, self._ended_unsaved())), default=None)
+            self._knows_oldest_end = True
+        return self._oldest_end
 
     def secret(self) -> bytes:
         """See `JobStore.secret`."""
@@ -228,6 +240,7 @@ class SqliteJobStore:
     def _load(self) -> None:
         self._backlog.clear()
         self._reserved = Reservations()
+        self._knows_oldest_end = False
         for row in self._database.read(sql.RESERVATIONS):
             self._reserved.take(self._decoded(reservation_of, row))
         self._running = {row[0]: self._decoded(job_of, row) for row in self._database.read(sql.RUNNING)}
@@ -235,6 +248,14 @@ class SqliteJobStore:
         if not self._database.read(sql.SECRET):
             self._database.write((sql.KEEP_SECRET, (secrets.token_bytes(32),)))
         ((self._secret,),) = self._database.read(sql.SECRET)
+
+    def _note(self, job: Job) -> None:
+        """Notes what a job is from now on."""
+        if not job.state.is_final:
+            self._running[job.id] = job
+        else:
+            self._running.pop(job.id, None)
+            self._oldest_end = min(_end_time(job), self._oldest_end or _end_time(job))
 
     def _known(self, job_id: str) -> Job | None:
         return self._running.get(job_id) or self._backlog.jobs.get(job_id)
