@@ -97,14 +97,6 @@ def test_spare_files_are_few(records: Records) -> None:
     assert (list(records.read()), len(files(records))) == ([], 64)
 
 
-def test_no_record_is_written_over(records: Records) -> None:
-    """Though it can't be that a job is begun twice: a record is all that leads to a job's processes."""
-    records.begin(ID, BEGUN)
-    with pytest.raises(FileExistsError):
-        records.begin(ID, Begun("other", "", ("", "")))
-    assert list(records.read()) == [known(1)]
-
-
 def test_a_record_that_was_cut_short(records: Records) -> None:
     """At whichever byte: what is there in whole lines counts."""
     whole = b"".join(lines())

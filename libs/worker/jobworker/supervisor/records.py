@@ -14,7 +14,6 @@ half its time on that.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -85,8 +84,6 @@ class Records:
             OSError: If it can't be written; the disk's fault, or a limit's. Nothing is left of it then.
         """
         path = self._path(job_id)
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         spare = self._spares.pop() if self._spares else self._path(_SPARE + job_id)
         try:
             _overwrite(spare, json.dumps(begun).encode() + b"\n")
