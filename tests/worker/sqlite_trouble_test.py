@@ -221,11 +221,11 @@ async def test_the_next_write_saves_what_is_not_saved(store: SqliteJobStore, tro
     assert await reopened(store, one.id) == lost(one, 1)
 
 
-async def test_what_was_replaced_twice_is_saved_as_it_is_last(store: SqliteJobStore, trouble: Trouble) -> None:
+async def test_what_was_replaced_twice_is_saved_as_it_is_last(store: SqliteJobStore) -> None:
     """A stop request, then the end; while the job runs, it stays where it is among those that do."""
     newest, one, oldest = await filled(store, 3)
-    with trouble(store):
-        asked = big(one).with_stop_request(NOW)
+    with locked(store):
+        asked = one.with_stop_request(NOW)
         await store.replace(asked)
         assert store.unsaved() == {one.id}
         assert await store.running() == (oldest, asked, newest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 from jobworker.worker import sqlite_statements as sql
 from jobworker.worker.errors import JobStoreError, ResourceExhaustedError
 from jobworker.worker.sqlite_errors import is_damage
-from jobworker.worker.sqlite_rows import job_row
+from jobworker.worker.sqlite_rows import change_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ class Backlog:
         return islice(self.jobs.values(), _MOST_SAVED)
 
     def _save(self, *jobs: Job) -> None:
-        self._transact(*((sql.REPLACE, (*job_row(job), job.id)) for job in jobs))
+        self._transact(*((sql.REPLACE, (*change_row(job), job.id)) for job in jobs))
         for job in jobs:
             del self.jobs[job.id]
 

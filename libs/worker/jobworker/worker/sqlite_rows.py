@@ -39,6 +39,9 @@ JOB_COLUMNS = (
 )
 """The columns of a job but for its position, in the order of `job_row`."""
 
+CHANGE_COLUMNS = JOB_COLUMNS[6:]
+"""The columns of what changes of a job once it is started, in the order of `change_row`."""
+
 RESERVATION_COLUMNS = JOB_COLUMNS[:5]
 """The columns of a reservation but for its position, in the order of `reservation_row`."""
 
@@ -78,10 +81,14 @@ def to_time(microseconds: int) -> datetime:
 
 def job_row(job: Job) -> Row:
     """Returns a job's row, by `JOB_COLUMNS`."""
+    start = _start_columns(job.id, job.command, job.owner, job.principal, job.request_id)
+    return (*start, to_microseconds(job.start_time), *change_row(job))
+
+
+def change_row(job: Job) -> Row:
+    """Returns the part of a job's row that changes, by `CHANGE_COLUMNS`."""
     exit_code, signal, lost, by_stop = _outcome_columns(job.outcome)
     return (
-        *_start_columns(job.id, job.command, job.owner, job.principal, job.request_id),
-        to_microseconds(job.start_time),
         None if job.stop_request_time is None else to_microseconds(job.stop_request_time),
         None if job.end_time is None else to_microseconds(job.end_time),
         exit_code,

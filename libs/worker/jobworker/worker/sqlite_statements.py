@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from jobworker.worker.sqlite_rows import JOB_COLUMNS, RESERVATION_COLUMNS
+from jobworker.worker.sqlite_rows import CHANGE_COLUMNS, JOB_COLUMNS, RESERVATION_COLUMNS
 from jobworker.worker.store import MAX_SURPLUS
 
 _JOB = ", ".join(JOB_COLUMNS)
@@ -28,7 +28,8 @@ SECRET = "SELECT CAST(value AS BLOB) FROM secrets LIMIT 1"
 KEEP_SECRET = "INSERT INTO secrets (value) VALUES (?)"
 RESERVATIONS = f"SELECT {_RESERVATION} FROM reservations ORDER BY position"
 ADD = f"INSERT INTO jobs ({_JOB}) VALUES ({', '.join('?' * len(JOB_COLUMNS))})"
-REPLACE = f"UPDATE jobs SET {', '.join(f'{column} = ?' for column in JOB_COLUMNS)} WHERE id = ?"
+# Of no other columns: SQLite writes each index anew that one of those named here is in.
+REPLACE = f"UPDATE jobs SET {', '.join(f'{column} = ?' for column in CHANGE_COLUMNS)} WHERE id = ?"
 DELETE = "DELETE FROM jobs WHERE id = ?"
 RESERVE = f"INSERT INTO reservations ({_RESERVATION}) VALUES ({', '.join('?' * len(RESERVATION_COLUMNS))})"
 RELEASE = "DELETE FROM reservations WHERE id = ?"

@@ -106,6 +106,8 @@ class JobStore(Protocol):
     async def replace(self, job: Job) -> None:
         """Keeps `job` in place of the job of the same id, at the same position.
 
+        A durable store writes what can change of a job: when its stop was asked for, its end and its sizes.
+
         A full or locked disk is no error here, since an end must not be lost: see `unsaved`.
 
         Raises:
