@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobworker.supervisor.cgroups import directory_of, own_cgroup, unified_path, usable_root
+from jobworker.supervisor.cgroups import directory_of, own_cgroup, remove_if_empty, unified_path, usable_root
 from jobworker.worker import (
     CgroupError,
     JobState,
@@ -110,6 +110,22 @@ assert usable_root(sys.argv[1]) == (sys.argv[1], "")
         str(root),
     )
     assert cgroups_in(root) == []
+
+
+def test_only_an_empty_cgroup_is_removed(root: Path) -> None:
+    """Neither one with a process nor one with cgroups in it; what has exited and is not reaped does not count."""
+    (root / "one/below").mkdir(parents=True)
+    below = str(root / "one/below")
+    with subprocess.Popen(["sleep", "100"]) as process:
+        (root / "one/below/cgroup.procs").write_text(str(process.pid))
+        assert not remove_if_empty(below)
+        process.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not remove_if_empty(str(root / "one"))
+        assert remove_if_empty(below)
+    assert remove_if_empty(str(root / "one"))
+    assert not remove_if_empty(str(root / "one"))
+    assert not remove_if_empty("")
 
 
 @pytest.mark.parametrize(

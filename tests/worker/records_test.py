@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
 
 from jobworker.supervisor.protocol import Exited, Started, encode
-from jobworker.supervisor.records import Begun, Record, Records, boot_id, start_ticks
+from jobworker.supervisor.records import Begun, Record, Records, boot_id, start_ticks, ticks_now
 
 ID = "0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3"
 BEGUN = Begun("boot", "/a/cgroup", ("/a/stdout", "/a/stderr"))
@@ -202,3 +203,13 @@ def test_a_process_has_a_start_time() -> None:
     finally:
         Path("/proc/self/comm").write_text(before)
     assert start_ticks(2**31 - 1) is None
+
+
+def test_the_time_in_ticks_is_the_kernel_s() -> None:
+    """A process is made no earlier and no later than it was by our own clock."""
+    before = ticks_now()
+    with subprocess.Popen(["true"]) as process:
+        after = ticks_now()
+        made = start_ticks(process.pid)
+    assert made is not None
+    assert before <= made <= after

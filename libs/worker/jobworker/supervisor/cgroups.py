@@ -141,16 +141,31 @@ def wait_until_empty(cgroup: str) -> None:
         poll.poll()
 
 
+def remove_if_empty(cgroup: str) -> bool:
+    """Removes a cgroup that has neither live processes nor cgroups below it, and returns whether it had none.
+
+    The kernel does one or the other, and once it is removed nobody can come in. What has exited, and waits for its
+    parent to reap it, does not count.
+
+    Args:
+        cgroup: Its path; empty for none, which is not removed.
+    """
+    if not cgroup:
+        return False
+    try:
+        os.rmdir(cgroup)
+    except OSError:
+        return False
+    return True
+
+
 def remove(cgroup: str) -> None:
     """Removes an empty cgroup and those that the job has made in it; one that is not empty, or not there, stays so.
 
     Args:
         cgroup: Its path; empty for none.
     """
-    if not cgroup:
-        return
-    with suppress(OSError):
-        os.rmdir(cgroup)
+    if not cgroup or remove_if_empty(cgroup):
         return
     with suppress(OSError):
         for directory in reversed(list(_directories(cgroup))):

@@ -161,7 +161,10 @@ class Children:
             yield from self._advance([leader])
 
     def _reap_first(self, leader: Leader) -> None:
-        if leader.deadline is None:
+        if cgroups.remove_if_empty(leader.cgroup):
+            # The usual end: nobody was left whom to look for, to wait for, or to kill.
+            leader.cgroup, leader.killed = "", True
+        elif leader.deadline is None:
             self._kill(leader)  # while the zombie pins its group's id
         _, leader.status = os.waitpid(leader.pid, 0)
         del self._running[leader.pid]

@@ -17,7 +17,7 @@ class Leader:
         job_id: The job.
         pid: The process id, which is the session's and the group's too.
         start_ticks: When it was started, in clock ticks since the host's start.
-        cgroup: The path of the job's cgroup; empty if it has none.
+        cgroup: The path of the job's cgroup; empty if it has none, or none any more.
         logs: The paths of its output logs.
         asked: What a stop has sent so far: nothing, SIGTERM, or SIGKILL.
         deadline: When a stop's grace period is over, by the monotonic clock; None if there is none.

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LAST_TIME_NS = 253_402_300_799 * 10**9  # the year 9999
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _SPARE = "spare-"
 _MOST_SPARES = 64
 
@@ -223,6 +225,11 @@ def boot_id() -> str:
     """Returns the id of this run of the host's kernel."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
+
+
+def ticks_now() -> int:
+    """Returns the time as `start_ticks` counts it: that of CLOCK_BOOTTIME, cut to clock ticks, as the kernel does."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * _TICKS_PER_SECOND // 10**9
 
 
 def start_ticks(pid: int) -> int | None:
