@@ -63,7 +63,7 @@ def advice(error: CallError) -> str:
         case StatusCode.PERMISSION_DENIED:
             return f"ask the operator for a role: {error.message}"
         case StatusCode.UNAVAILABLE:
-            return f"see whether the daemon runs, and try again: {error.message}"
+            return f"see whether the daemon runs there and takes this certificate: {error.message}"
         case _:
             return f"{error.code.name} {error.reason} {error.field}: {error.message}"
 

@@ -92,7 +92,7 @@ func advice(err error) string {
 	case failed.Code == codes.PermissionDenied:
 		return "ask the operator for a role: " + failed.Message
 	case failed.Code == codes.Unavailable:
-		return "see whether the daemon runs, and try again: " + failed.Message
+		return "see whether the daemon runs there and takes this certificate: " + failed.Message
 	default:
 		return fmt.Sprintf("%s %s %s: %s", failed.Code, failed.Reason, failed.Field, failed.Message)
 	}

@@ -56,7 +56,7 @@ type Client struct {
 // options, such as interceptors, may be given. The error is the caller's: a file or the address is wrong.
 func Connect(config Config, options ...grpc.DialOption) (*Client, error) {
 	if _, _, err := net.SplitHostPort(config.Address); err != nil {
-		return nil, fmt.Errorf("the address %q is not host:port: %w", config.Address, err)
+		return nil, fmt.Errorf("the address %q is not host:port, such as localhost:8080: %w", config.Address, err)
 	}
 	identity, err := config.tls()
 	if err != nil {

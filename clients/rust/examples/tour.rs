@@ -72,7 +72,7 @@ fn advice(error: &Error) -> String {
     match (error.code, error.reason.as_str()) {
         (_, "PROGRAM_NOT_FOUND") => format!("the daemon's host has no such program: {message}"),
         (Code::PermissionDenied, _) => format!("ask the operator for a role: {message}"),
-        (Code::Unavailable, _) => format!("see whether the daemon runs, and try again: {message}"),
+        (Code::Unavailable, _) => format!("see whether the daemon runs there and takes this certificate: {message}"),
         (code, reason) => format!("{code:?} {reason} {}: {message}", error.field),
     }
 }

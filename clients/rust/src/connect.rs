@@ -67,7 +67,7 @@ async fn connect(
 }
 
 fn host_and_port(address: &str) -> Result<(String, u16), ConfigError> {
-    let wrong = || ConfigError(format!("the address {address:?} is not host:port"));
+    let wrong = || ConfigError(format!("the address {address:?} is not host:port, such as localhost:8080"));
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     if host.is_empty() || (bare.is_none() && host.contains(':')) {

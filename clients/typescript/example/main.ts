@@ -57,7 +57,7 @@ function advice(error: unknown): string {
     case "PERMISSION_DENIED":
       return `ask the operator for a role: ${error.message}`;
     case "UNAVAILABLE":
-      return `see whether the daemon runs, and try again: ${error.message}`;
+      return `see whether the daemon runs there and takes this certificate: ${error.message}`;
     default:
       return `${error.code} ${error.reason} ${error.field}: ${error.message}`;
   }

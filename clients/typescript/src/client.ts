@@ -85,7 +85,7 @@ export class Client {
 
   constructor(options: ConnectOptions) {
     if (!/^(\[[^[\]]+\]|[^:[\]]+):\d+$/.test(options.address)) {
-      throw new Error(`the address "${options.address}" is not host:port`);
+      throw new Error(`the address "${options.address}" is not host:port, such as localhost:8080`);
     }
     this.#connection = new Connection(options.address, credentialsOf(options));
     this.#patienceMs = options.patienceMs ?? 60_000;

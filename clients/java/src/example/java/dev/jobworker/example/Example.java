@@ -81,7 +81,7 @@ public final class Example {
       return "ask the operator for a role: " + e.getMessage();
     }
     if (e.code() == Status.Code.UNAVAILABLE) {
-      return "see whether the daemon runs, and try again: " + e.getMessage();
+      return "see whether the daemon runs there and takes this certificate: " + e.getMessage();
     }
     return "%s %s: %s".formatted(e.reason(), e.field(), e.getMessage());
   }

@@ -35,7 +35,8 @@ final class Connection {
 
   Connection(String address, Path ca, Path cert, Path key) throws IOException {
     if (!HOST_AND_PORT.matcher(address).matches()) {
-      throw new IllegalArgumentException("the address \"" + address + "\" is not host:port");
+      throw new IllegalArgumentException(
+          "the address \"" + address + "\" is not host:port, such as localhost:8080");
     }
     this.address = address;
     this.identity = identity(ca, cert, key);

@@ -44,9 +44,23 @@ public final class JobworkerException extends RuntimeException {
    */
   public static JobworkerException of(StatusRuntimeException exception) {
     Status status = exception.getStatus();
-    String text = status.getDescription() == null ? "" : ": " + status.getDescription();
-    return new JobworkerException(
-        status.getCode(), status.getCode() + text, exception, Details.of(exception));
+    return new JobworkerException(status.getCode(), told(status), exception, Details.of(exception));
+  }
+
+  /** Tells in one line the causes too, without which a refused connection is an "io exception". */
+  private static String told(Status status) {
+    StringBuilder line = new StringBuilder(status.getCode().name());
+    add(line, status.getDescription());
+    for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
+      add(line, cause.getMessage());
+    }
+    return line.toString();
+  }
+
+  private static void add(StringBuilder line, String text) {
+    if (text != null && line.indexOf(text) < 0) {
+      line.append(": ").append(text);
+    }
   }
 
   /** Makes an error that is ours from the start; the cause may be null. */

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.jobworker.fakedaemon.FakeDaemon;
 import io.grpc.Status;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
@@ -61,6 +63,21 @@ final class ConnectTest {
     try (JobworkerClient client =
         JobworkerClient.connect(daemon.address(), daemon.ca(), null, null)) {
       failed(Status.Code.UNAVAILABLE, () -> client.get(JOB_ID));
+    }
+  }
+
+  /** Where nobody listens, the error says so. */
+  @Test
+  void nobodyListens() throws IOException {
+    String address;
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      address = "127.0.0.1:" + socket.getLocalPort();
+    }
+    try (JobworkerClient client =
+        JobworkerClient.connect(address, daemon.ca(), daemon.cert(), daemon.key())) {
+      JobworkerException error = failed(Status.Code.UNAVAILABLE, () -> client.get(JOB_ID));
+      assertTrue(error.getMessage().contains("Connection refused: "), error.getMessage());
+      assertTrue(error.getMessage().contains(address), error.getMessage());
     }
   }
 
