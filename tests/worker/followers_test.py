@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobworker.worker import LogData, LogEnd
+from jobworker.worker.log_files import WholeLog
 from jobworker.worker.reader import IN_FLIGHT_BYTES
 from log_support import WRITE_PATTERN, Tiles, tiles
 from worker_support import descriptors_of, python, read_lines, sh, watches_of
@@ -129,3 +130,23 @@ async def test_a_follower_that_waits_holds_no_frame(worker: Worker) -> None:
     assert sys.getrefcount(frame) == 2
     await worker.stop(job.id)
     assert isinstance(await waiting, LogEnd)
+
+
+async def test_a_follower_reads_once_for_each_frame(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of what there was it waits for news: a writer of many lines is not raced for each of them."""
+    reads: list[int] = []
+    read = WholeLog.read
+
+    async def counted(log: WholeLog, offset: int, length: int) -> tuple[int, bytes]:
+        first, data = await read(log, offset, length)
+        reads.append(len(data))
+        return first, data
+
+    monkeypatch.setattr(WholeLog, "read", counted)
+    job = await worker.start(sh("i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done"))
+    frames = [frame async for frame in worker.read_logs(job.id, "stdout", follow=True)]
+    assert b"".join(frame.data for frame in frames if isinstance(frame, LogData)) == b"".join(
+        b"%d\n" % number for number in range(2000)
+    )
+    # The first may come before there is anything.
+    assert all(reads[1:]), reads

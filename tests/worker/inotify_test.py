@@ -1,13 +1,15 @@
-"""inotify for directories' entries: which changes are told of, and which are not."""
+"""inotify for directories' entries, and for files: which changes are told of, and which are not."""
 
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jobworker.worker import Inotify
+from jobworker.worker import inotify as inotify_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,3 +97,37 @@ async def test_what_cannot_be_watched(tmp_path: Path) -> None:
             inotify.add_entries(str(tmp_path / "a"), ["b"], print)
         with pytest.raises(FileNotFoundError):
             inotify.add_entries(str(tmp_path / "b"), ["b"], print)
+
+
+async def test_a_file_that_was_just_told_of_is_not_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its writer is not slowed; what it has written meanwhile is told of once that is over."""
+    monkeypatch.setattr(inotify_module, "PAUSE_SECONDS", 3600)
+    file = tmp_path / "a"
+    file.touch()
+    told = asyncio.Queue[int]()
+    async with Inotify() as inotify:
+        inotify.add(str(file), lambda: told.put_nowait(file.stat().st_size))
+        for beginning in (0, 12):
+            file.write_text("x" * (beginning + 1))
+            assert await told.get() == beginning + 1
+            file.write_text("x" * (beginning + 10))
+            assert select.select([inotify._descriptor], [], [], 0) == ([], [], [])
+            inotify._resume()
+            assert told.get_nowait() == beginning + 10
+
+
+async def test_a_file_that_is_removed_while_it_is_not_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes of it but news."""
+    monkeypatch.setattr(inotify_module, "PAUSE_SECONDS", 3600)
+    file = tmp_path / "a"
+    file.touch()
+    told = asyncio.Queue[bool]()
+    async with Inotify() as inotify:
+        watch = inotify.add(str(file), lambda: told.put_nowait(file.exists()))
+        file.write_text("x")
+        assert await told.get()
+        file.unlink()
+        inotify._resume()
+        while await told.get():
+            pass
+        inotify.remove(watch)

@@ -25,6 +25,7 @@ _IN_MOVED_FROM = 0x00000040
 _IN_MOVED_TO = 0x00000080
 _IN_CREATE = 0x00000100
 _IN_DELETE = 0x00000200
+_IN_DELETE_SELF = 0x00000400
 _IN_Q_OVERFLOW = 0x00004000
 _IN_IGNORED = 0x00008000
 _IN_ONLYDIR = 0x01000000
@@ -37,7 +38,8 @@ PAUSE_SECONDS = 0.001
 
 News of a quiet file is never late, since nothing was read just before. A file that is written to without a break is
 told of once in one to two milliseconds: otherwise each write would wake this process, which costs the writer more than
-the write itself (docs/performance.md).
+the write itself (docs/performance.md). Nor are its writes watched meanwhile, since an event that the kernel merges with
+the one before still costs the writer of a small line two thirds of the write itself.
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,6 +84,9 @@ class Inotify:
         self._callbacks: dict[int, Callable[[], None]] = {}
         # Of watches that are about some entries of a directory alone: which ones.
         self._names: dict[int, frozenset[bytes]] = {}
+        # Of watches of writes to files: the files.
+        self._paths: dict[int, str] = {}
+        self._muted: list[int] = []
         self._resumption: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -111,7 +116,8 @@ class Inotify:
 
         Args:
             path: The file or directory; it is watched once at a time.
-            callback: Called in the event loop after the file was written to, once for any number of writes.
+            callback: Called in the event loop after the file was written to, once for any number of writes; and once
+                more when it is quiet again, though it may not have been.
 
         Returns:
             The watch, for `remove`.
@@ -120,8 +126,9 @@ class Inotify:
             ResourceExhaustedError: If the host allows no more watches (fs.inotify.max_user_watches); its fault.
             OSError: If the file can't be watched, for example since it isn't there; a bug of the caller's.
         """
-        watch = _check(_libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_MODIFY), path)
+        watch = _check(self._watch(path, _IN_MODIFY), path)
         self._callbacks[watch] = callback
+        self._paths[watch] = path
         return watch
 
     def add_entries(self, directory: str, names: Iterable[str], callback: Callable[[], None]) -> int:
@@ -140,7 +147,7 @@ class Inotify:
             ResourceExhaustedError: If the host allows no more watches (fs.inotify.max_user_watches); its fault.
             OSError: If the directory can't be watched, for example since it isn't there or may not be read.
         """
-        watch = _check(_libc.inotify_add_watch(self._descriptor, os.fsencode(directory), _ENTRIES), directory)
+        watch = _check(self._watch(directory, _ENTRIES), directory)
         self._callbacks[watch] = callback
         self._names[watch] = frozenset(map(os.fsencode, names))
         return watch
@@ -149,16 +156,30 @@ class Inotify:
         """Ends a watch; its callback is not called again."""
         del self._callbacks[watch]
         self._names.pop(watch, None)
+        self._paths.pop(watch, None)
         # Fails if the file, and so the watch, is gone already.
         _libc.inotify_rm_watch(self._descriptor, watch)
+
+    def _watch(self, path: str, mask: int) -> int:
+        """Watches a path, or changes what is watched of it; returns the watch, or -1 with an errno."""
+        return int(_libc.inotify_add_watch(self._descriptor, os.fsencode(path), mask))
 
     def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
+    def _resume(self) -> None:
+        muted, self._muted = self._muted, []
+        for watch in muted:
+            if watch in self._paths:
+                self._watch(self._paths[watch], _IN_MODIFY)
+                # What was written before that.
+                self._callbacks[watch]()
+        self._listen()
+
     def _read(self) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._descriptor)
-        self._resumption = loop.call_later(PAUSE_SECONDS, self._listen)
+        self._resumption = loop.call_later(PAUSE_SECONDS, self._resume)
         events = os.read(self._descriptor, _READ_BYTES)
         watches: set[int] = set()
         offset = 0
@@ -173,3 +194,7 @@ class Inotify:
         for watch in watches:
             if callback := self._callbacks.get(watch):
                 callback()
+        # What is written before this is told of by `_resume`, too.
+        self._muted = [watch for watch in watches if watch in self._paths]
+        for watch in self._muted:
+            self._watch(self._paths[watch], _IN_DELETE_SELF)  # something must be watched; this comes once at most

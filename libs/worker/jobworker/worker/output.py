@@ -41,6 +41,8 @@ class OutputLogs:
         self._opened: dict[str, tuple[OutputLog, int]] = {}
         # By path: the watch, and how many ask for it.
         self._watched: dict[str, tuple[int, int]] = {}
+        # By path: the size that was published last.
+        self._published: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<OutputLogs {self._directory} opened={len(self._opened)} watched={len(self._watched)}>"
@@ -149,6 +151,7 @@ class OutputLogs:
                 self._watched[path] = watch, users - 1
             else:
                 self._inotify.remove(watch)
+                self._published.pop(path, None)
 
     def _open(self, path: str) -> OutputLog:
         try:
@@ -158,7 +161,10 @@ class OutputLogs:
             raise exhausted(error.errno or 0) or StateDirectoryError(self._directory, problem) from error
 
     def _publish(self, channel: str, path: str) -> None:
-        self._bus.publish(channel, Grew(_size(path)))
+        size = _size(path)
+        if size != self._published.get(path):
+            self._published[path] = size
+            self._bus.publish(channel, Grew(size))
 
 
 def _size(path: str) -> int:

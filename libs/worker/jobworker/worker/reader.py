@@ -47,6 +47,8 @@ class _Reading:
     held: int = 0
     # What it waits for at the end of what there is.
     news: Subscription | None = None
+    # Whether it has read all that there was when it last looked, so that news must come of whatever is more.
+    has_caught_up: bool = False
     # Why it must end before its time.
     error: WorkerError | None = None
 
@@ -214,6 +216,10 @@ class LogReaders:
         """Returns the frames that come next, once there are any; none at the end."""
         self._hold(reading, 0)
         while True:
+            # A writer of small lines has always written one more by now. To go after each of them would take the
+            # processor that it could have; so would the client, who would get them in as many frames.
+            if reading.has_caught_up and not reading.is_over:
+                await reading.wait()
             # Known before each read, so that nothing is read beyond it: what left the job's process group may write
             # on. News can't tell, since a slow reader may lose it.
             if reading.end is None and (job := await self._current(reading)).state.is_final:
@@ -221,14 +227,16 @@ class LogReaders:
             # A job may have truncated its log, so that the end lies before the offset.
             if reading.is_over:
                 return ()
+            size = log.size() if reading.end is None else sys.maxsize
             first, data = await log.read(reading.offset, reading.wanted(self._chunk_bytes()))
             reading.check()
-            if frames := reading.take(first, data):
+            frames = reading.take(first, data)
+            reading.has_caught_up = reading.end is None and (not frames or reading.offset >= size)
+            if frames:
                 self._hold(reading, len(data))
                 return frames
             if reading.end is not None:
                 return ()
-            await reading.wait()
 
     def _chunk_bytes(self) -> int:
         # A fair share, but the less the less is left: those that came before may hold more, and not let go of it.
