@@ -63,6 +63,8 @@ class Children:
         self._emptiness = cgroups.Emptiness(poll)
         self._retry_at: float | None = None
         self._orphans = Orphans()
+        # Orphans that were sent SIGKILL, until they are reaped: each needs it once, and is slow to take it while dying.
+        self._swept: set[int] = set()
 
     def __repr__(self) -> str:
         return f"<Children running={len(self._running)} ending={len(self._ending)}>"
@@ -183,6 +185,7 @@ class Children:
             self._try_again(error)
         os.waitpid(pid, 0)
         self._orphans.forget(pid)
+        self._swept.discard(pid)
 
     def _end_grace(self, leader: Leader) -> None:
         leader.deadline = None
@@ -254,7 +257,9 @@ class Children:
         orphans = self._orphans.of(leader, candidates)
         leader.left |= self._orphans.note_descendants(set(orphans) - leader.left, leader.job_id)
         for pid in orphans:
-            _signal(pid, signal.SIGKILL)
+            if pid not in self._swept:
+                _signal(pid, signal.SIGKILL)
+                self._swept.add(pid)
         return orphans
 
     def _ended(self, leader: Leader) -> Exited:
