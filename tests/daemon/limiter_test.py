@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,8 @@ class _World:
 def test_jobs_of_all() -> None:
     """The number of jobs that run, whoever's, keeps further ones out."""
     world = _World(jobs=2)
-    world.limiter.admit_start("a", ["b"])
-    error = world.refused(lambda: world.limiter.admit_start("a", ["b", "c"]))
+    world.limiter.admit_start("a", Counter(["b"]))
+    error = world.refused(lambda: world.limiter.admit_start("a", Counter(["b", "c"])))
     assert (error.limit, error.maximum, error.principal) == ("jobs", "2", None)
     assert str(error) == "the limit jobs is 2: 2 jobs run; wait until some have ended"
 
@@ -48,16 +49,16 @@ def test_jobs_of_all() -> None:
 def test_jobs_of_one() -> None:
     """A principal's own jobs keep out its own alone."""
     world = _World(jobs_per_principal=2)
-    world.limiter.admit_start("b", ["a", "a", "a", "b"])
-    error = world.refused(lambda: world.limiter.admit_start("a", ["a", "b", "a"]))
+    world.limiter.admit_start("b", Counter(["a", "a", "a", "b"]))
+    error = world.refused(lambda: world.limiter.admit_start("a", Counter(["a", "b", "a"])))
     assert (error.limit, error.maximum, error.principal) == ("jobs_per_principal", "2", "a")
 
 
 def test_jobs_of_one_who_was_renamed() -> None:
     """What a principal started under another name is still its own."""
     world = _World(jobs_per_principal=2)
-    world.limiter.admit_start("a", ["b", "old"], {"a", "old"})
-    error = world.refused(lambda: world.limiter.admit_start("a", ["a", "b", "old"], {"a", "old"}))
+    world.limiter.admit_start("a", Counter(["b", "old"]), {"a", "old"})
+    error = world.refused(lambda: world.limiter.admit_start("a", Counter(["a", "b", "old"]), {"a", "old"}))
     assert (error.limit, error.principal) == ("jobs_per_principal", "a")
 
 
@@ -65,20 +66,20 @@ def test_starts_in_time() -> None:
     """Who starts too many too fast is told when the next one may be; another principal isn't concerned."""
     world = _World(start_rate=0.5, start_burst=2)
     for _ in range(2):
-        world.limiter.admit_start("a", [])
-    error = world.refused(lambda: world.limiter.admit_start("a", []))
+        world.limiter.admit_start("a", Counter())
+    error = world.refused(lambda: world.limiter.admit_start("a", Counter()))
     assert (error.limit, error.maximum, error.principal) == ("start_rate", "0.5", "a")
     assert error.retry_seconds == pytest.approx(2.0)
-    world.limiter.admit_start("b", [])
+    world.limiter.admit_start("b", Counter())
     world.now += error.retry_seconds
-    world.limiter.admit_start("a", [])
+    world.limiter.admit_start("a", Counter())
 
 
 def test_refused_starts_take_no_token() -> None:
     """Whoever is refused for another reason can start a job as soon as that one is gone."""
     world = _World(jobs=1, start_rate=0.001, start_burst=1)
-    world.refused(lambda: world.limiter.admit_start("a", ["b"]))
-    world.limiter.admit_start("a", [])
+    world.refused(lambda: world.limiter.admit_start("a", Counter(["b"])))
+    world.limiter.admit_start("a", Counter())
 
 
 def test_followers() -> None:
@@ -135,5 +136,5 @@ def test_no_limits() -> None:
     world.limiter.check_message(1 << 40)
     world.limiter.check_command(["x"] * 100_000)
     for _ in range(1000):
-        world.limiter.admit_start("a", ["a"] * 10_000)
+        world.limiter.admit_start("a", Counter(["a"] * 10_000))
     assert world.counters.snapshot() == {}

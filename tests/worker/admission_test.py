@@ -12,11 +12,12 @@ from jobworker.worker import JobState, MemoryJobStore, ProgramNotFoundError, Wor
 from worker_support import sh
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections import Counter
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
-    from jobworker.worker import Job, JobStore
+    from jobworker.worker import JobStore
     from worker_support import Gate
 
 REQUEST = "0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3"
@@ -39,10 +40,10 @@ class Bound:
     most: int
     seen: list[list[str]] = field(default_factory=list)
 
-    def __call__(self, under_way: Collection[str]) -> None:
+    def __call__(self, under_way: Counter[str]) -> None:
         """Says no if there is no room."""
-        self.seen.append(sorted(under_way))
-        if len(under_way) >= self.most:
+        self.seen.append(sorted(under_way.elements()))
+        if under_way.total() >= self.most:
             raise FullError
 
 
@@ -127,9 +128,9 @@ class SlowStore:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def running(self) -> tuple[Job, ...]:
-        """Returns the jobs that run."""
-        found = await self._store.running()
+    async def running_counts(self) -> Mapping[str, int]:
+        """Returns how many jobs run."""
+        found = dict(await self._store.running_counts())
         if self.is_slow:
             self.is_slow = False
             self.asked.set()

@@ -153,6 +153,22 @@ async def test_running_jobs_are_listed_oldest_first(store: JobStore) -> None:
     assert await store.running() == (oldest, newest)
 
 
+async def test_running_jobs_are_counted_by_principal(store: JobStore) -> None:
+    """Each as long as it runs, however it changes meanwhile, whoever else has some."""
+    first, second, other = (replace(job(), principal=name) for name in ("a", "a", "b"))
+    for one in (first, second, other):
+        await store.add(one)
+    await store.replace(first.with_stop_request(NOW))
+    assert await store.running_counts() == {"a": 2, "b": 1}
+    await store.replace(ended(first))
+    assert await store.running_counts() == {"a": 1, "b": 1}
+    await store.delete(first.id)
+    await store.delete(other.id)
+    assert await store.running_counts() == {"a": 1}
+    await store.replace(ended(second))
+    assert await store.running_counts() == {}
+
+
 async def test_a_running_job_stays_running_when_replaced(store: JobStore) -> None:
     """A stop request, for one, ends nothing by itself."""
     (one,) = await filled(store, 1)

@@ -29,7 +29,7 @@ from jobworker.worker import (
 from worker_support import footprint, leaves_nothing, read_all, read_lines, sh
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from collections.abc import Set as AbstractSet
     from pathlib import Path
     from typing import Self
@@ -87,6 +87,10 @@ class FaultyStore:
     async def running(self) -> tuple[Job, ...]:
         """See `JobStore.running`."""
         return await self._kept.running()
+
+    async def running_counts(self) -> Mapping[str, int]:
+        """See `JobStore.running_counts`."""
+        return await self._kept.running_counts()
 
 
 async def test_ten_lines_run_a_job() -> None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from jobworker.worker.errors import AmbiguousJobIdError, JobNotFoundError
 from jobworker.worker.reservations import Reservations
+from jobworker.worker.running_jobs import RunningJobs
 from jobworker.worker.store import MAX_SURPLUS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
@@ -68,7 +70,7 @@ class MemoryJobStore:
     _all: _Index = field(default_factory=_Index)
     _by_principal: defaultdict[str, _Index] = field(default_factory=lambda: defaultdict(_Index))
     _requests: dict[tuple[str, str], int] = field(default_factory=dict)
-    _running: list[int] = field(default_factory=list)
+    _running: RunningJobs = field(default_factory=RunningJobs)
     _ended: list[tuple[datetime, int]] = field(default_factory=list)
     _reserved: Reservations = field(default_factory=Reservations)
     _last: int = 0
@@ -111,20 +113,21 @@ class MemoryJobStore:
         if job.request_id is not None:
             self._requests[job.principal, job.request_id] = self._last
         self._jobs[self._last] = job
-        self._sort_in(job, self._last)
+        self._note(job, self._last)
 
     async def replace(self, job: Job) -> None:
         """See `JobStore.replace`."""
         position = self._position(job.id)
-        self._sort_out(self._jobs[position], position)
+        self._forget_end(self._jobs[position], position)
         self._jobs[position] = job
-        self._sort_in(job, position)
+        self._note(job, position)
 
     async def delete(self, job_id: str) -> None:
         """See `JobStore.delete`."""
         position = self._position(job_id)
         job = self._jobs.pop(position)
-        self._sort_out(job, position)
+        self._running.forget(job_id)
+        self._forget_end(job, position)
         del self._positions[job_id]
         self._all.remove(job_id, position)
         if not self._by_principal[job.principal].remove(job_id, position):
@@ -159,7 +162,11 @@ class MemoryJobStore:
 
     async def running(self) -> tuple[Job, ...]:
         """See `JobStore.running`."""
-        return tuple(self._jobs[position] for position in self._running)
+        return self._running.all()
+
+    async def running_counts(self) -> Mapping[str, int]:
+        """See `JobStore.running_counts`."""
+        return self._running.counts
 
     async def surplus(self, keep: int | None, ended_before: datetime | None) -> tuple[Job, ...]:
         """See `JobStore.surplus`."""
@@ -193,14 +200,11 @@ class MemoryJobStore:
             raise JobNotFoundError(job_id)
         return self._positions[job_id]
 
-    def _sort_in(self, job: Job, position: int) -> None:
-        if job.end_time is None:
-            bisect.insort(self._running, position)
-        else:
+    def _note(self, job: Job, position: int) -> None:
+        self._running.note(job)
+        if job.end_time is not None:
             bisect.insort(self._ended, (job.end_time, position))
 
-    def _sort_out(self, job: Job, position: int) -> None:
-        if job.end_time is None:
-            del self._running[bisect.bisect_left(self._running, position)]
-        else:
+    def _forget_end(self, job: Job, position: int) -> None:
+        if job.end_time is not None:
             del self._ended[bisect.bisect_left(self._ended, (job.end_time, position))]

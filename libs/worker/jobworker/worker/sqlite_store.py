@@ -17,6 +17,7 @@ from jobworker.worker.errors import (
     WorkerClosedError,
 )
 from jobworker.worker.reservations import Reservations
+from jobworker.worker.running_jobs import RunningJobs
 from jobworker.worker.sqlite_backlog import Backlog
 from jobworker.worker.sqlite_database import Database
 from jobworker.worker.sqlite_rows import (
@@ -32,7 +33,7 @@ from jobworker.worker.sqlite_schema import MIGRATIONS
 from jobworker.worker.store import MAX_SURPLUS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
@@ -79,8 +80,8 @@ class SqliteJobStore:
         self._secret = b""
         self._reserved = Reservations()
         self._backlog = Backlog(self._database)
-        # The jobs that run, oldest first: right, whatever their rows say.
-        self._running: dict[str, Job] = {}
+        # Right, whatever their rows say.
+        self._running = RunningJobs()
         # Asked at each end of a job, and found by reading only after some job was deleted.
         self._oldest_end: datetime | None = None
         self._knows_oldest_end = False
@@ -169,7 +170,7 @@ class SqliteJobStore:
             raise JobNotFoundError(job_id)
         self._count -= 1
         self._knows_oldest_end = False
-        self._running.pop(job_id, None)
+        self._running.forget(job_id)
         self._backlog.jobs.pop(job_id, None)
 
     async def find(self, prefix: str, *, visible_to: AbstractSet[str] | None = None) -> Job:
@@ -205,7 +206,11 @@ class SqliteJobStore:
 
     async def running(self) -> tuple[Job, ...]:
         """See `JobStore.running`."""
-        return tuple(self._running.values())
+        return self._running.all()
+
+    async def running_counts(self) -> Mapping[str, int]:
+        """See `JobStore.running_counts`."""
+        return self._running.counts
 
     async def surplus(self, keep: int | None, ended_before: datetime | None) -> tuple[Job, ...]:
         """See `JobStore.surplus`."""
@@ -243,7 +248,9 @@ class SqliteJobStore:
         self._knows_oldest_end = False
         for row in self._database.read(sql.RESERVATIONS):
             self._reserved.take(self._decoded(reservation_of, row))
-        self._running = {row[0]: self._decoded(job_of, row) for row in self._database.read(sql.RUNNING)}
+        self._running = RunningJobs()
+        for row in self._database.read(sql.RUNNING):
+            self._running.note(self._decoded(job_of, row))
         ((self._count,),) = self._database.read(sql.COUNT)
         if not self._database.read(sql.SECRET):
             self._database.write((sql.KEEP_SECRET, (secrets.token_bytes(32),)))
@@ -251,14 +258,12 @@ class SqliteJobStore:
 
     def _note(self, job: Job) -> None:
         """Notes what a job is from now on."""
-        if not job.state.is_final:
-            self._running[job.id] = job
-        else:
-            self._running.pop(job.id, None)
+        self._running.note(job)
+        if job.state.is_final:
             self._oldest_end = min(_end_time(job), self._oldest_end or _end_time(job))
 
     def _known(self, job_id: str) -> Job | None:
-        return self._running.get(job_id) or self._backlog.jobs.get(job_id)
+        return self._running.find(job_id) or self._backlog.jobs.get(job_id)
 
     def _job(self, row: Row) -> Job:
         return self._known(row[0]) or self._decoded(job_of, row)

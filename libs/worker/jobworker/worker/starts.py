@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from jobworker.worker.output import OutputLogs
     from jobworker.worker.store import JobStore, Reservation
 
-Admit: TypeAlias = "Callable[[Collection[str]], None]"
-"""Is given the principal of each job that runs or is being started, one entry a job; raises to refuse a new one."""
+Admit: TypeAlias = "Callable[[Counter[str]], None]"
+"""Is given how many jobs run, or are being started, of each principal; raises to refuse a new one."""
 
 Announce: TypeAlias = "Callable[[str], Awaitable[None]]"
 """Is given a new job's id once it was admitted, and before anything is done for it; raises to have nothing done."""
@@ -170,12 +171,13 @@ class Starts:
         self._tasks.create_task(self._request(pending, announce), name=name)
         return pending
 
-    async def _under_way(self) -> tuple[str, ...]:
-        """Returns the principal of each job that runs or is being started: from what there is, so it can't drift."""
-        # Before and after, since a job may pass from the one to the other meanwhile.
+    async def _under_way(self) -> Counter[str]:
+        """Returns how many jobs of each principal run or are being started."""
+        # Before and after, since a job may pass from the one to the other meanwhile; then it may count twice.
         starting = self._starting()
-        running = {job.id: job.principal for job in await self._store.running()}
-        return tuple((starting | running | self._starting()).values())
+        under_way = Counter[str](await self._store.running_counts())
+        under_way.update((starting | self._starting()).values())
+        return under_way
 
     def _starting(self) -> dict[str, str]:
         return {job_id: pending.reservation.principal for job_id, pending in self._pending.items()}

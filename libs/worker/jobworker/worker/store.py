@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime
     from types import TracebackType
@@ -148,6 +149,9 @@ class JobStore(Protocol):
 
     async def running(self) -> tuple[Job, ...]:
         """Returns all jobs that are not in a final state, oldest first."""
+
+    async def running_counts(self) -> Mapping[str, int]:
+        """Returns how many jobs run of each principal that has any; it may change with the store."""
 
     async def surplus(self, keep: int | None, ended_before: datetime | None) -> tuple[Job, ...]:
         """Returns finished jobs that are not to be kept any longer, oldest end first.

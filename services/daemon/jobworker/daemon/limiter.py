@@ -69,22 +69,22 @@ class Limiter:
             problem = f"the command has {size} bytes; pass the arguments in a file"
             self._refuse("argument_bytes", most, problem, _UNCHANGED_SECONDS)
 
-    def admit_start(self, principal: str, under_way: Collection[str], aliases: Collection[str] = ()) -> None:
+    def admit_start(self, principal: str, under_way: Counter[str], aliases: Collection[str] = ()) -> None:
         """Returns if a principal may start one more job, and takes a token for it.
 
         Args:
             principal: Who wants to start it.
-            under_way: The principal of each job that runs or is being started, one entry a job.
+            under_way: How many jobs run, or are being started, of each principal.
             aliases: The names that the principal had before, and that jobs of its may still have.
 
         Raises:
             LimitReachedError: If too many jobs run, or were started of late; jobs have to end first, or time to pass.
         """
         limits = self.limits
-        if limits.jobs and len(under_way) >= limits.jobs:
-            self._refuse("jobs", limits.jobs, f"{len(under_way)} jobs run; wait until some have ended")
+        if limits.jobs and under_way.total() >= limits.jobs:
+            self._refuse("jobs", limits.jobs, f"{under_way.total()} jobs run; wait until some have ended")
         if limits.jobs_per_principal:
-            own = sum(each == principal or each in aliases for each in under_way)
+            own = sum(under_way[name] for name in {principal, *aliases})
             if own >= limits.jobs_per_principal:
                 problem = f"{own} jobs of {principal} run; wait until some have ended, or stop some"
                 self._refuse("jobs_per_principal", limits.jobs_per_principal, problem, principal=principal)
