@@ -69,9 +69,10 @@ def open_files(pid: int) -> list[str]:
 
 
 def children_of(pid: int) -> list[int]:
-    """Returns the processes whose parent is a process's main thread.
+    """Returns the processes whose parent is a process, by whichever of its threads they were made.
 
     Raises:
         FileNotFoundError: If there is no such process.
     """
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]

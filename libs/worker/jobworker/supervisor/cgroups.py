@@ -205,10 +205,16 @@ class Emptiness:
             descriptor = self._open(cgroup)
         if descriptor is None or _is_populated(descriptor):
             return descriptor is not None
-        self._poll.unregister(descriptor)
-        del self._descriptors[cgroup], self._cgroups[descriptor]
-        os.close(descriptor)
+        self.forget(cgroup)
         return False
+
+    def forget(self, cgroup: str) -> None:
+        """Has a cgroup not be reported, if it was to be."""
+        descriptor = self._descriptors.pop(cgroup, None)
+        if descriptor is not None:
+            self._poll.unregister(descriptor)
+            del self._cgroups[descriptor]
+            os.close(descriptor)
 
     def reported(self, descriptor: int) -> str:
         """Returns the cgroup whose descriptor was reported, which must then be asked for; empty if it is not one."""

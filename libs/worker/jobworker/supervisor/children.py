@@ -5,8 +5,8 @@ SIGKILL goes to the whole group, and to the job's cgroup if it has one; then it 
 is killed, again and again until nothing of it is left; then its end is reported.
 
 No signal can ever reach a recycled id. One is sent to nothing but a child that has not been reaped, whose id is its own
-until this process, which has one thread, reaps it; or to the group of such a child that can't leave it, being the
-group's first process, or a zombie. A job's group is in a session of the job's own, so nobody else's process is in it.
+until this process, in which one thread does all, reaps it; or to the group of such a child that can't leave it, being
+the group's first process, or a zombie. A job's group is in a session of the job's own: nobody else's process is in it.
 
 Signalling a group is atomic against fork(2): the kernel walks the group under the lock that fork takes to add a
 process, and a fork with a fatal signal pending fails. `cgroup.kill` likewise. One SIGKILL leaves no survivor in either,
@@ -165,6 +165,7 @@ class Children:
     def _reap_first(self, leader: Leader) -> None:
         if cgroups.remove_if_empty(leader.cgroup):
             # The usual end: nobody was left whom to look for, to wait for, or to kill.
+            self._emptiness.forget(leader.cgroup)
             leader.cgroup, leader.killed = "", True
         elif leader.deadline is None:
             self._kill(leader)  # while the zombie pins its group's id

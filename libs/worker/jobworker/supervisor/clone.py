@@ -30,6 +30,8 @@ _ARGUMENTS = struct.Struct("11Q")  # struct clone_args up to its field cgroup
 # Not CDLL: the child must come back to Python holding the lock that the parent's only thread holds.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+_libc.signal.restype = ctypes.c_void_p
 
 # Shared with the child, which has no other way to hand back why it failed without a pipe to be read: the errno, and the
 # step.
@@ -52,7 +54,7 @@ class ChildError(OSError):
 def clone_into(cgroup: str, run: Callable[[], NoReturn]) -> int:
     """Makes a child in a cgroup and returns its process id once it has executed a program, or exited.
 
-    Only for a process with one thread: the child goes on in a copy of this process, as after os.fork.
+    Only for a process whose other threads do nothing: the child goes on in a copy of this one, as after os.fork.
 
     Args:
         cgroup: The path of the cgroup; empty for this process's own.
@@ -76,6 +78,11 @@ def clone_into(cgroup: str, run: Callable[[], NoReturn]) -> int:
         os.waitpid(pid, 0)
         raise ChildError(error, step.rstrip(b"\0").decode())
     return pid
+
+
+def take_default(number: signal.Signals) -> None:
+    """Gives a signal its default disposition; in a child, where Python's own function asks for its main thread."""
+    _libc.signal(number, None)
 
 
 def _clone(flags: int, cgroup: int) -> int:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from jobworker.supervisor import failpoints
 from jobworker.supervisor.connection import Connection
 from jobworker.supervisor.jobs import Jobs
+from jobworker.supervisor.latency import ask_for_short_slices
 from jobworker.supervisor.protocol import VERSION, Acknowledge, Configure, End, Ended, Ready, Start, Stop
 from jobworker.supervisor.records import Records
 from jobworker.supervisor.running_logs import RunningLogs
+from jobworker.supervisor.second_thread import run_in_second_thread
 from jobworker.supervisor.startup import begin_anew, take
 
 if TYPE_CHECKING:
@@ -31,19 +33,26 @@ _LONGEST_WAIT_SECONDS = 86_400.0
 class Supervisor:
     """Serves one worker at a time: one alone, whose jobs die with it, or one after another, that take jobs over."""
 
-    def __init__(self, control: socket.socket | None, listener: socket.socket | None, records: Records | None) -> None:
+    def __init__(
+        self,
+        control: socket.socket | None,
+        listener: socket.socket | None,
+        records: Records | None,
+        woken: socket.socket | None = None,
+    ) -> None:
         """Prepares a supervisor.
 
         Args:
             control: The socket of its only worker; None if workers come by the listener.
             listener: A listening socket; None for one worker alone.
             records: Where jobs are recorded for workers to come; None for one worker alone.
+            woken: What becomes readable at each SIGCHLD; None has it made, for which this must be the main thread.
         """
         self._poll = select.poll()
         self._logs = RunningLogs()
         self._jobs = Jobs(self._poll, self._logs, records)
         self._listener = listener
-        self._woken = _wake_on_sigchld()
+        self._woken = woken or _wake_on_sigchld()
         self._connection: Connection | None = None
         self._ending = False
         self._poll.register(self._woken.fileno(), select.POLLIN)
@@ -210,12 +219,19 @@ def main(arguments: list[str]) -> None:
         _leave_parent()
         _sign(held["lock"])
     _become_subreaper()
-    try:
+    woken = _wake_on_sigchld()
+
+    def run() -> None:
+        ask_for_short_slices()
         Supervisor(
             _socket(held.get("control")),
             _socket(held.get("listener")),
             Records(given["records"], held=True) if "records" in given else None,
+            woken,
         ).run()
+
+    try:
+        run_in_second_thread(run)
     finally:
         if "scratch" in given:
             _remove(given["scratch"])

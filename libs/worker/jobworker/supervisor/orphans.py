@@ -43,7 +43,8 @@ class Orphans:
             OSError: If descriptors ran out, or the kernel was built without CONFIG_PROC_CHILDREN; the host's fault.
         """
         pid = os.getpid()
-        # Kept open, so that to look who is there needs no descriptor when there is none.
+        # Of the main thread, which has orphans alone (`jobworker.supervisor.second_thread`). Kept open, so that to look
+        # who is there needs no descriptor when there is none.
         self._children = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
         self._jobs: dict[str, str] = {}
         self._leaders: dict[str, Leader] = {}
@@ -72,7 +73,10 @@ class Orphans:
             self._descendants = kept
 
     def children(self) -> list[int]:
-        """Returns the children of this process, zombies included; exact, since it alone takes any from the list."""
+        """Returns the orphans of all jobs, zombies included; exact, since this process alone takes any from the list.
+
+        Jobs' first processes are among them if the thread that calls this is the main one.
+        """
         content = b""
         while block := os.pread(self._children, 1 << 16, len(content)):
             content += block

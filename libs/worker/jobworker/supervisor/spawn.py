@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from jobworker.supervisor import vfork
-from jobworker.supervisor.clone import ChildError, clone_into
+from jobworker.supervisor.clone import ChildError, clone_into, take_default
 from jobworker.supervisor.inheritance import IGNORED_SIGNALS, take_on
 from jobworker.supervisor.protocol import STEP_DIRECTORY, STEP_LOG, STEP_SPAWN
 
@@ -183,7 +183,7 @@ class _Job(NamedTuple):
         for number, stream in enumerate(self.streams):
             os.dup2(stream, number)
         for ignored in IGNORED_SIGNALS:
-            signal.signal(ignored, signal.SIG_DFL)
+            take_default(ignored)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         take_on(self.inheritance)
         _first(programs, lambda program: os.execve(program, self.command, self.environment))  # noqa: S606 - no shell

@@ -16,8 +16,6 @@ import signal
 import struct
 from contextlib import suppress
 
-from jobworker.supervisor.latency import ask_for_short_slices
-
 UMASK = 0o022
 """The jobs': what they make is theirs to write to, and everybody's to read."""
 
@@ -52,7 +50,6 @@ def begin_anew(files: int | None) -> None:
     give_up_oom_protection("/proc/self/oom_score_adj")
     _give_up_capabilities()
     _leave_session_keyring()
-    ask_for_short_slices()
 
 
 def take(descriptor: int) -> int:

@@ -1,0 +1,40 @@
+"""Runs the supervisor beside its main thread, which has no part in it but to be given the orphans.
+
+The kernel keeps the children of each thread in a list of its own. Whatever a thread makes is in that thread's; an
+orphan goes to the first thread of the nearest subreaper (`find_new_reaper` in kernel/exit.c), which is the main one. So
+with the jobs made by a second thread, the main one's list has what was left by jobs, and nothing else: to look for that
+takes no longer the more jobs run. In one list with 10,000 jobs it took 5 ms at the end of each job.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run_in_second_thread(run: Callable[[], None]) -> None:
+    """Calls a function in another thread, and returns when that does; this one does nothing meanwhile.
+
+    Signals that come for the process come to the other thread.
+
+    Raises:
+        BaseException: Whatever the function raises.
+    """
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    thread = threading.Thread(target=call, name="supervisor")
+    thread.start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    thread.join()
+    for failure in failures:
+        raise failure
