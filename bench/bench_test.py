@@ -19,6 +19,8 @@ LOADS = ["jobs", "latency", "streams", "delay", "lines", "stop", "memory", "cpu"
 KEYS = [
     "jobs_per_second_8",
     "jobs_per_second_32",
+    "empty_calls_per_second_8",
+    "empty_calls_per_second_32",
     "start_latency_p50",
     "start_latency_p99",
     "read_finished",

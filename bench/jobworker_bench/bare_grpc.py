@@ -17,9 +17,10 @@ import grpc
 from grpc import aio
 
 from jobworker_bench.readers import SEND
+from jobworker_testing import connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 EMPTY = "/bench.Bare/Empty"
 """The unary call whose handler does nothing."""
@@ -70,6 +71,15 @@ def serving(certs: Path) -> Iterator[str]:
     environment = {**os.environ, **_FLOOR, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:
         yield f"127.0.0.1:{int(next(iter(server.stdout or ())))}"
+
+
+@contextmanager
+def calling(address: str, certs: Path) -> Iterator[Callable[[bytes], bytes]]:
+    """Gives the empty call of a server, over a connection of its own."""
+    with connect(address, certs) as channel:
+        grpc.channel_ready_future(channel).result()
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EMPTY)
+        yield call
 
 
 if __name__ == "__main__":

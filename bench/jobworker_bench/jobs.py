@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jobworker.v1 import job_worker_pb2 as pb
+from jobworker_bench.bare_grpc import calling, serving
 from jobworker_bench.figures import AtLeast, Figure
 from jobworker_bench.spawning import spawn_and_wait
 from jobworker_bench.units import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jobworker_bench.client import Client
     from jobworker_bench.sizes import Sizes
@@ -28,23 +29,32 @@ _TARGETS = {8: AtLeast(0.5), 32: AtLeast(0.5)}
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
     """Measures with 1, 8 and 32 clients, each with a connection of its own, all in one Python process.
 
+    Beside it, how many calls a server of grpc.aio answers to as many of the same clients if it does nothing else.
+
     Raises:
         RuntimeError: If a job did not succeed.
     """
     cores = os.cpu_count() or 1
     bare: list[float] = []
     rates: dict[int, list[float]] = {count: [] for count in _CLIENTS}
-    with world.daemon() as daemon, ExitStack() as stack:
+    empty: dict[int, list[float]] = {count: [] for count in _TARGETS}
+    with world.daemon() as daemon, serving(world.certs) as address, ExitStack() as stack:
         clients = [stack.enter_context(daemon.connect()) for _ in range(max(_CLIENTS))]
+        calls = [stack.enter_context(calling(address, world.certs)) for _ in range(max(_CLIENTS))]
         for _ in range(sizes.rounds):
             bare.append(spawn_and_wait(world, sizes.jobs, cores).per_second)
             for count, values in rates.items():
                 values.append(rate(clients[:count], sizes.jobs // count))
+            for count, values in empty.items():
+                values.append(_rate_of_calls(calls[:count], sizes.jobs // count))
     beside = (f"posix_spawn and wait in C, {cores} processes", tuple(bare))
     for count, values in rates.items():
         name = f"jobs/s, {count} client{'s' * (count > 1)}"
         target = _TARGETS.get(count)
         yield Figure(f"jobs_per_second_{count}", "jobs", name, Unit.PER_SECOND, tuple(values), *beside, target)
+    for count, values in empty.items():
+        name = f"empty calls/s of a bare grpc.aio server, {count} clients"
+        yield Figure(f"empty_calls_per_second_{count}", "jobs", name, Unit.PER_SECOND, tuple(values), *beside)
 
 
 def rate(clients: Sequence[Client], each: int) -> float:
@@ -67,6 +77,17 @@ def rate(clients: Sequence[Client], each: int) -> float:
     if ended != dict.fromkeys(started, pb.JOB_STATE_SUCCEEDED):
         raise RuntimeError(f"not every job succeeded: {set(ended.values())}, {len(ended)} of {len(started)}")
     return total / duration
+
+
+def _rate_of_calls(calls: Sequence[Callable[[bytes], bytes]], each: int) -> float:
+    def make(call: Callable[[bytes], bytes]) -> None:
+        for _ in range(each):
+            call(b"")
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(make, calls))
+    return each * len(calls) / (time.perf_counter() - began)
 
 
 def finish_newest(client: Client, count: int) -> None:

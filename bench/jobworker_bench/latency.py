@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import grpc
-
-from jobworker_bench.bare_grpc import EMPTY, serving
+from jobworker_bench.bare_grpc import calling, serving
 from jobworker_bench.figures import AtMost, Figure, percentile
 from jobworker_bench.jobs import PROGRAM
 from jobworker_bench.spawning import spawn_and_wait
 from jobworker_bench.units import Unit
-from jobworker_testing import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from jobworker_bench.client import Client
     from jobworker_bench.sizes import Sizes
@@ -30,7 +25,12 @@ _TARGETS = {50: AtMost(1.3), 99: AtMost(3)}
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
     """Measures in rounds of starts, empty calls, and spawns; each job has ended before the next is started."""
     starts, limits = [], []
-    with _empty_call(world.certs) as call, world.daemon() as daemon, daemon.connect() as client:
+    with (
+        serving(world.certs) as address,
+        calling(address, world.certs) as call,
+        world.daemon() as daemon,
+        daemon.connect() as client,
+    ):
         _time_starts(client, 10)
         for _ in range(sizes.rounds):
             empty = statistics.median(_time_calls(call, sizes.latency_starts))
@@ -41,14 +41,6 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
         values = tuple(percentile(seconds, percent) for seconds in starts)
         name = f"start latency p{percent}, 1 client"
         yield Figure(f"start_latency_p{percent}", "latency", name, Unit.SECONDS, values, *beside, target)
-
-
-@contextmanager
-def _empty_call(certs: Path) -> Iterator[Callable[[bytes], bytes]]:
-    with serving(certs) as address, connect(address, certs) as channel:
-        grpc.channel_ready_future(channel).result()
-        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EMPTY)
-        yield call
 
 
 def _time_calls(call: Callable[[bytes], bytes], count: int) -> list[float]:
