@@ -58,7 +58,6 @@ class Children:
         self._running: dict[int, Leader] = {}
         # Those of which it has; by the job, since the id may be another's by now.
         self._ending: dict[str, Leader] = {}
-        # Those in a grace period.
         self._graced: dict[str, Leader] = {}
         self._emptiness = cgroups.Emptiness(poll)
         self._retry_at: float | None = None
@@ -257,10 +256,9 @@ class Children:
         """Kills a job's orphans and returns them."""
         orphans = self._orphans.of(leader, candidates)
         leader.left |= self._orphans.note_descendants(set(orphans) - leader.left, leader.job_id)
-        for pid in orphans:
-            if pid not in self._swept:
-                _signal(pid, signal.SIGKILL)
-                self._swept.add(pid)
+        for pid in set(orphans) - self._swept:
+            _signal(pid, signal.SIGKILL)
+        self._swept.update(orphans)
         return orphans
 
     def _ended(self, leader: Leader) -> Exited:
@@ -297,8 +295,6 @@ def _has_members(group: int) -> bool:
     """Returns whether a group has any process, even if its id is by now another's: a signal of number 0 is none."""
     try:
         os.kill(-group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
