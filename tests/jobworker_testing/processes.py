@@ -74,5 +74,9 @@ def children_of(pid: int) -> list[int]:
     Raises:
         FileNotFoundError: If there is no such process.
     """
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    while True:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        try:
+            return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+        except FileNotFoundError:
+            continue  # a thread has ended, and given its children to another, which may have been read
