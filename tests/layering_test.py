@@ -57,7 +57,7 @@ PURE_OF_OS = {"PathLike", "fspath", "strerror"}
 SIGNALLING = {"os.kill", "os.killpg", "signal.pidfd_send_signal", "signal.pthread_kill", "send_signal", "terminate"}
 # Where a process is killed: of a supervisor's own jobs, of a dead supervisor's, and of a cgroup, which both ask for.
 KILLERS = {
-    ("libs/worker/jobworker/supervisor/children.py", "os.kill"),
+    ("libs/worker/jobworker/supervisor/signals.py", "os.kill"),
     ("libs/worker/jobworker/supervisor/sweep.py", "signal.pidfd_send_signal"),
     ("libs/worker/jobworker/supervisor/cgroups.py", "cgroup.kill"),
 }
@@ -189,6 +189,9 @@ def test_the_supervisor_alone_sends_signals(part: str) -> None:
 def test_the_supervisor_sends_signals_in_few_places() -> None:
     """Each says why none reaches a recycled id; to look there is to have seen all of it."""
     assert signals_sent("jobworker.supervisor") == KILLERS
+    assert uses("jobworker.supervisor", {"signals.send"}) == {
+        ("libs/worker/jobworker/supervisor/children.py", "signals.send")
+    }
 
 
 @pytest.mark.parametrize("part", PARTS)

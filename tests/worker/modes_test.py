@@ -148,22 +148,27 @@ async def test_suspended_processes_are_killed(worker: Worker) -> None:
         assert alive(family) == []
 
 
-async def test_a_process_whose_first_thread_has_ended(worker: Worker, gate: Gate) -> None:
-    """It looks like a zombie, and has neither environment nor output any more; its other thread is found and killed."""
+async def test_processes_whose_first_thread_has_ended(worker: Worker, gate: Gate) -> None:
+    """They look like zombies, and have neither environment nor output any more; each one's other thread is killed."""
     source = """
-import ctypes, os, sys, threading
-if os.fork() == 0:
-    os.setsid()
-    threading.Thread(target=ctypes.CDLL(None).pause).start()
-    os.write(1, b"%d\\n" % os.getpid())
-    ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+import ctypes, os, signal, sys, threading
+for number in range(6):
+    if os.fork() == 0:
+        os.setsid()
+        if number % 2:
+            threading.Thread(target=ctypes.CDLL(None).pause).start()
+        os.write(1, b"%d\\n" % os.getpid())
+        if number % 2:
+            ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+        signal.pause()
 """
-    job, pids = await started(worker, python(f"{source}\n{waiting_at(gate.path)}"), 1)
+    job, pids = await started(worker, python(f"{source}\n{waiting_at(gate.path)}"), 6)
     with handles(pids) as left:
         gate.open()
         ended = await worker.wait(job.id)
         assert alive(left) == []
     assert ended.outcome == Exited(0)
+    assert ended.killed_processes == 6
 
 
 async def test_grandchildren_outlive_their_parents_alone(worker: Worker, gate: Gate) -> None:

@@ -1,4 +1,4 @@
-"""Kills and reaps jobs: the only file that sends a signal to a job's processes while their supervisor lives.
+"""Kills and reaps jobs: nobody else signals a job's processes while their supervisor lives.
 
 How a job ends: its first process has exited. While it is still a zombie, and so still pins its process group's id,
 SIGKILL goes to the whole group, and to the job's cgroup if it has one; then it is reaped; then what has left the group
@@ -19,24 +19,28 @@ import os
 import signal
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from jobworker.supervisor import cgroups
+from jobworker.supervisor import cgroups, signals
+from jobworker.supervisor.deadlines import Deadlines
+from jobworker.supervisor.dying import Dying
 from jobworker.supervisor.orphans import Orphans
-from jobworker.supervisor.proc import EXHAUSTED, has_exited, next_zombie
-from jobworker.supervisor.protocol import Exited
+from jobworker.supervisor.proc import has_exited, next_zombie
 
 if TYPE_CHECKING:
     import select
     from collections.abc import Collection, Iterable, Iterator
 
     from jobworker.supervisor.leader import Leader
+    from jobworker.supervisor.protocol import Exited
     from jobworker.supervisor.running_logs import RunningLogs
 
 # How many children are reaped before it is looked what else there is to do: a job can make them faster than that.
 _REAPED_AT_ONCE = 256
-# When to look again for what could not be looked for, since descriptors or memory had run out.
-_RETRY_SECONDS = 1.0
+# How many of the jobs that a stop has killed are looked for before all others: to find any child that has exited, the
+# kernel looks through all of them, 0.1 ms for each thousand, and again to find that there is no other.
+_SOUGHT_FIRST = 8
 
 
 class Children:
@@ -58,12 +62,12 @@ class Children:
         self._running: dict[int, Leader] = {}
         # Those of which it has; by the job, since the id may be another's by now.
         self._ending: dict[str, Leader] = {}
-        self._graced: dict[str, Leader] = {}
+        # Those of which a stop has killed the first process, until it is reaped, by its id.
+        self._stopped: dict[int, Leader] = {}
         self._emptiness = cgroups.Emptiness(poll)
-        self._retry_at: float | None = None
+        self._deadlines = Deadlines()
         self._orphans = Orphans()
-        # Orphans that were sent SIGKILL, until they are reaped: each needs it once, and is slow to take it while dying.
-        self._swept: set[int] = set()
+        self._dying = Dying()
 
     def __repr__(self) -> str:
         return f"<Children running={len(self._running)} ending={len(self._ending)}>"
@@ -93,33 +97,25 @@ class Children:
             leader.deadline = min(leader.deadline, deadline)
             yield from self.expire()
         elif leader.status is None and grace_seconds > 0 and not leader.asked:
-            leader.asked, leader.deadline = signal.SIGTERM, deadline
-            self._graced[job_id] = leader
-            _signal(-leader.pid, signal.SIGTERM)
+            leader.asked = signal.SIGTERM
+            self._deadlines.begin_grace(leader, deadline)
+            signals.send(-leader.pid, signal.SIGTERM)
             # As systemd does: what is suspended could not answer.
-            _signal(-leader.pid, signal.SIGCONT)
+            signals.send(-leader.pid, signal.SIGCONT)
         elif leader.status is None:
             self._kill_by_stop(leader)
 
     def timeout(self) -> float | None:
         """Returns in how many seconds something is due by the clock; None if nothing is."""
-        due = [leader.deadline for leader in self._graced.values() if leader.deadline is not None]
-        if self._retry_at is not None:
-            due.append(self._retry_at)
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        return self._deadlines.timeout()
 
     def expire(self) -> Iterator[Exited]:
         """Kills the jobs whose grace period is over, and yields the end of those that nothing is left of."""
-        now = time.monotonic()
-        over = [one for one in self._graced.values() if one.deadline is not None and one.deadline <= now]
+        over = self._deadlines.take_graced()
         for leader in over:
-            self._end_grace(leader)
             if leader.status is None:
                 self._kill_by_stop(leader)
-        if self._retry_at is not None and self._retry_at <= now:
-            self._retry_at = None
-            over = list(self._ending.values())
-        yield from self._advance(over)
+        yield from self._advance(list(self._ending.values()) if self._deadlines.take_retry() else over)
 
     def kill_all(self) -> Iterator[Exited]:
         """Kills every job as a stop does, and yields the end of those that nothing is left of."""
@@ -135,11 +131,18 @@ class Children:
         with suppress(ChildProcessError):  # there are none left
             while True:
                 for pid in self._orphans.children():
-                    _signal(pid, signal.SIGKILL)
+                    signals.send(pid, signal.SIGKILL)
                 os.waitpid(-1, 0)
 
     def reap(self) -> Iterator[Exited]:
-        """Reaps the children that have exited, and yields the end of each job that nothing is left of."""
+        """Reaps the children that have exited, and yields the end of each job that nothing is left of.
+
+        Those come first that somebody waits for: jobs that were stopped.
+        """
+        stopped = [one for one in islice(self._stopped.values(), _SOUGHT_FIRST) if has_exited(one.pid)]
+        for one in stopped:
+            self._reap_first(one)
+        yield from self._advance(stopped)
         for _ in range(_REAPED_AT_ONCE):
             pid = next_zombie()
             if pid is None:
@@ -170,6 +173,7 @@ class Children:
             self._kill(leader)  # while the zombie pins its group's id
         _, leader.status = os.waitpid(leader.pid, 0)
         del self._running[leader.pid]
+        self._stopped.pop(leader.pid, None)
         self._ending[leader.job_id] = leader
 
     def _reap_other(self, pid: int) -> None:
@@ -177,23 +181,21 @@ class Children:
 
         That catches what forks faster than it can be found, which is told by one that was not found while it lived.
         """
-        try:
-            leader = self._by_job.get(self._orphans.owner(pid))
-            if leader is not None and leader.killed and pid not in leader.left and (group := os.getpgid(pid)) > 1:
-                _signal(-group, signal.SIGKILL)
-        except OSError as error:
-            self._try_again(error)
+        if not self._dying.is_counted(pid):
+            try:
+                leader = self._by_job.get(self._orphans.owner(pid))
+                if leader is not None and leader.killed and (group := os.getpgid(pid)) > 1:
+                    signals.send(-group, signal.SIGKILL)
+            except OSError as error:
+                self._deadlines.try_again(error)
         os.waitpid(pid, 0)
         self._orphans.forget(pid)
-        self._swept.discard(pid)
-
-    def _end_grace(self, leader: Leader) -> None:
-        leader.deadline = None
-        self._graced.pop(leader.job_id, None)
+        self._dying.reaped(pid)
 
     def _kill_by_stop(self, leader: Leader) -> None:
         leader.asked = leader.asked or signal.SIGKILL
         self._kill(leader, leader.pid)
+        self._stopped[leader.pid] = leader
 
     def _kill(self, leader: Leader, *roots: int) -> None:
         """Kills a job's group, if its first process pins it, and its cgroup.
@@ -204,16 +206,16 @@ class Children:
         """
         try:
             # Before they are killed: a parent that waits for its children may reap some before it dies itself.
-            leader.left |= self._alive(leader, roots) - {leader.pid}
+            self._dying.count(leader, self._alive(leader, roots) - {leader.pid})
         except OSError as error:
-            self._try_again(error)
+            self._deadlines.try_again(error)
         if leader.status is None:
-            _signal(-leader.pid, signal.SIGKILL)
+            signals.send(-leader.pid, signal.SIGKILL)
         try:
             cgroups.kill(leader.cgroup)
             leader.killed = True
         except OSError as error:
-            self._try_again(error)
+            self._deadlines.try_again(error)
 
     def _alive(self, leader: Leader, roots: Collection[int]) -> set[int]:
         if self._emptiness.is_awaited(leader.cgroup):
@@ -227,7 +229,7 @@ class Children:
 
     def _advance(self, leaders: Iterable[Leader]) -> Iterator[Exited]:
         """Does what is next of jobs whose first process was reaped, and yields the end of those with nothing left."""
-        ending = [leader for leader in leaders if leader.status is not None]
+        ending = [leader for leader in leaders if leader.status is not None and not self._will_be_heard_of(leader)]
         if not ending:
             return
         # All that lives now descends from one of these, and all that will live later does so too.
@@ -236,65 +238,56 @@ class Children:
             if self._is_gone(leader, candidates):
                 yield self._ended(leader)
 
+    def _will_be_heard_of(self, leader: Leader) -> bool:
+        """Returns whether processes of a killed job live that are sure to bring it up again as they die.
+
+        Of hundreds that die one after the other, each would else have all others looked at.
+        """
+        try:
+            return self._dying.has_swept_child(leader) and leader.killed and self._emptiness.is_awaited(leader.cgroup)
+        except OSError as error:
+            self._deadlines.try_again(error)
+            return False
+
     def _is_gone(self, leader: Leader, candidates: Collection[int]) -> bool:
         """Returns whether nothing is left of a job whose first process was reaped; what is left, it kills."""
         if leader.deadline is not None:
-            if _has_members(leader.pid):
+            if signals.has_members(leader.pid):
                 return False
-            self._end_grace(leader)  # nobody is left whom it was for
+            self._deadlines.end_grace(leader)  # nobody is left whom it was for
         if not leader.killed:
             self._kill(leader)
         try:
             # Both, as the one has exceptions and the other may take some time.
-            is_awaited = self._emptiness.is_awaited(leader.cgroup)
-            return not self._sweep(leader, candidates) and leader.killed and not is_awaited
+            if self._emptiness.is_awaited(leader.cgroup):
+                self._sweep_beside(leader, candidates)
+                return False
+            return not self._sweep(leader, candidates) and leader.killed
         except OSError as error:
-            self._try_again(error)
+            self._deadlines.try_again(error)
             return False
 
     def _sweep(self, leader: Leader, candidates: Collection[int]) -> list[int]:
         """Kills a job's orphans and returns them."""
         orphans = self._orphans.of(leader, candidates)
-        leader.left |= self._orphans.note_descendants(set(orphans) - leader.left, leader.job_id)
-        for pid in set(orphans) - self._swept:
-            _signal(pid, signal.SIGKILL)
-        self._swept.update(orphans)
+        self._dying.count(leader, self._orphans.note_descendants(set(orphans) - leader.left, leader.job_id))
+        for pid in self._dying.sweep(orphans):
+            signals.send(pid, signal.SIGKILL)
         return orphans
+
+    def _sweep_beside(self, leader: Leader, candidates: Collection[int]) -> None:
+        """Kills a job's orphans that have left its cgroup, and one of those that have not.
+
+        These were killed with the cgroup, but for a kind of which `cgroups.kill` tells. When that one is reaped, the
+        next has its turn.
+        """
+        within = [pid for pid in candidates if pid in leader.left]
+        self._sweep(leader, [*(pid for pid in candidates if pid not in leader.left), *within[-1:]])
 
     def _ended(self, leader: Leader) -> Exited:
         del self._by_job[leader.job_id], self._ending[leader.job_id]
         self._orphans.remove(leader)
+        self._dying.forget(leader)
         cgroups.remove(leader.cgroup)
-        code = os.waitstatus_to_exitcode(leader.status or 0)
-        return Exited(
-            job_id=leader.job_id,
-            code=code if code >= 0 else None,
-            signal=None if code >= 0 else -code,
-            by_stop=leader.ended_by_stop(code),
-            killed=len(leader.left),
-            stdout_bytes=self._logs.finish(leader.logs[0]),
-            stderr_bytes=self._logs.finish(leader.logs[1]),
-            time_ns=time.time_ns(),
-        )
-
-    def _try_again(self, error: OSError) -> None:
-        """Has what failed since descriptors or memory ran out done later; other errors are bugs."""
-        if error.errno not in EXHAUSTED:
-            raise error
-        self._retry_at = self._retry_at or time.monotonic() + _RETRY_SECONDS
-
-
-def _signal(target: int, number: signal.Signals) -> None:
-    """Sends a signal to a process, or to a group if the target is negative."""
-    # A program may be another user's, by its set-user-ID bit: its job ends when it does.
-    with suppress(PermissionError):
-        os.kill(target, number)
-
-
-def _has_members(group: int) -> bool:
-    """Returns whether a group has any process, even if its id is by now another's: a signal of number 0 is none."""
-    try:
-        os.kill(-group, 0)
-    except OSError as error:
-        return not isinstance(error, ProcessLookupError)
-    return True
+        sizes = self._logs.finish(leader.logs[0]), self._logs.finish(leader.logs[1])
+        return leader.exited(sizes, time.time_ns())

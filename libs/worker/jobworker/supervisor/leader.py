@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, final
+
+from jobworker.supervisor.protocol import Exited
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -54,6 +57,25 @@ class Leader:
 
     def __repr__(self) -> str:
         return f"<Leader {self.job_id} pid={self.pid} status={self.status} killed={self.killed}>"
+
+    def exited(self, log_bytes: tuple[int, int], time_ns: int) -> Exited:
+        """Returns how the job ended, whose first process was reaped.
+
+        Args:
+            log_bytes: How much it wrote to stdout and to stderr.
+            time_ns: When nothing was left of it, on the host's clock.
+        """
+        code = os.waitstatus_to_exitcode(self.status or 0)
+        return Exited(
+            job_id=self.job_id,
+            code=code if code >= 0 else None,
+            signal=None if code >= 0 else -code,
+            by_stop=self.ended_by_stop(code),
+            killed=len(self.left),
+            stdout_bytes=log_bytes[0],
+            stderr_bytes=log_bytes[1],
+            time_ns=time_ns,
+        )
 
     def ended_by_stop(self, code: int) -> bool:
         """Returns whether a stop ended the first process.
