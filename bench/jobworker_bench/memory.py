@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ _ADDS = {
     "running_job": ("each running job", 20 * _KIB),
     "finished_job": ("each finished job", 1 * _KIB),
     "follower": ("each follower, waiting", 300 * _KIB),
-    "follower_read": ("each follower that has read 1 MiB", 300 * _KIB),
+    "follower_read": ("each follower, a second after it has read 1 MiB", 300 * _KIB),
 }
 _IMPORTING = "import grpc, sys; print(flush=True); sys.stdin.read()"
 
@@ -103,7 +104,7 @@ def _finished(daemon: Daemon, client: Client, count: int) -> float:
 
 
 def _followers(world: World, daemon: Daemon, client: Client, count: int) -> tuple[float, float]:
-    """Returns what each follower adds while it waits, and once it has read 1 MiB.
+    """Returns what each follower adds while it waits, and a second after it has read 1 MiB.
 
     Raises:
         RuntimeError: If a follower did not get every byte.
@@ -116,6 +117,8 @@ def _followers(world: World, daemon: Daemon, client: Client, count: int) -> tupl
             waiting = resident(daemon.pids) - before
             pipe.write(_READ_BYTES)
             received = followers.read(_READ_BYTES)
+            # A follower stays long; what many have needed at once is given back when they are quiet.
+            time.sleep(1)
             read = resident(daemon.pids) - before
     if set(received) != {_READ_BYTES}:
         raise RuntimeError(f"not every follower got all: {sorted(set(received))}")

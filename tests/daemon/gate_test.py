@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -14,6 +15,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from devcerts import Authority, KeyType
 from jobworker.daemon import tls
 from jobworker.daemon.access_log import AccessLog
+from jobworker.daemon.allocator import Heap
 from jobworker.daemon.audit import NoAudit
 from jobworker.daemon.call import CURRENT, Call
 from jobworker.daemon.certificates import ServerIdentity
@@ -93,7 +95,7 @@ def _methods(**behaviours: Handler) -> Methods:
 
     methods = Methods()
     # Brings the descriptors of all services with it.
-    servicer = JobWorkerService(cast("Worker", None), _limiter())
+    servicer = JobWorkerService(cast("Worker", None), _limiter(), Heap())
     add_JobWorkerServiceServicer_to_server(servicer, cast("aio.Server", methods))
     add_HealthServicer_to_server(HealthService(()), methods)
     add_reflection((), methods)
@@ -218,6 +220,33 @@ async def test_all_arities() -> None:
         # A stream of requests comes as an iterator, which grpc itself fills.
         answer = await body_of(handler, _limiter(), NoAudit())("stream", context)
         assert (answer or context.sent) == expected
+
+
+async def test_a_message_that_was_sent_is_let_go() -> None:
+    """While the next one is long in coming: each of many waiting followers would else hold half a MiB."""
+
+    class Message:
+        """Something that can be seen to go."""
+
+    alive: weakref.WeakSet[Message] = weakref.WeakSet()
+    left = []
+
+    async def often(_request: object, _context: object) -> AsyncIterator[Message]:
+        for _ in range(2):
+            message = Message()
+            alive.add(message)
+            yield message
+            del message
+            left.append(len(alive))
+
+    class Sending(_Context):
+        async def write(self, message: object) -> None:
+            """Keeps nothing."""
+
+    CURRENT.set(Call("/x/Y"))
+    handler: Any = grpc.unary_stream_rpc_method_handler(cast("Any", often))
+    await body_of(handler, _limiter(), NoAudit())("stream", cast("Any", Sending()))
+    assert left == [0, 0]
 
 
 async def test_stream_is_closed_with_its_call() -> None:

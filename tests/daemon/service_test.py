@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast, final
 import pytest
 
 from jobworker.daemon import convert
+from jobworker.daemon.allocator import Heap
 from jobworker.daemon.call import CURRENT, Call
 from jobworker.daemon.errors import AccessDeniedError, ServerStoppingError
 from jobworker.daemon.principals import Caller, Role
@@ -67,7 +68,7 @@ async def _read(
     CURRENT.set(Call("/jobworker.v1.JobWorkerService/ReadLogs", caller=caller))
     asked = pb.ReadLogsRequest(job_id=_JOB.id[:8], stream=pb.LOG_STREAM_STDERR)
     asked.MergeFrom(request or pb.ReadLogsRequest())
-    service = JobWorkerService(cast("Worker", worker), cast("Limiter", None), isolate_owners=isolated)
+    service = JobWorkerService(cast("Worker", worker), cast("Limiter", None), Heap(), isolate_owners=isolated)
     return [frame async for frame in service.ReadLogs(asked, None)]
 
 

@@ -88,6 +88,7 @@ def body_of(handler: Handler, limiter: Limiter, audit: Audit) -> Body:
         async with aclosing(behaviour(await read(requests, context), context)) as messages:
             async for message in messages:
                 await context.write(write(message))
+                del message  # as the service does, which says why
 
     return answer_often if handler.response_streaming else answer_once
 

@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from jobworker.daemon.access_log import AccessLog
 from jobworker.daemon.address import Endpoint
+from jobworker.daemon.allocator import Heap
 from jobworker.daemon.channel_options import channel_options
 from jobworker.daemon.errors import BindError
 from jobworker.daemon.gate import Gate
@@ -74,9 +75,9 @@ async def serving(  # noqa: PLR0913 - each is a part of what is served
     floor.require()
     server = aio.server(options=channel_options(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     limiter = Limiter(limits.calls, counters, time.monotonic)
-    methods = _methods(JobWorkerService(worker, limiter, isolate_owners=isolate_owners), health)
     calls = LiveCalls(identity, counters, isolate_owners=isolate_owners)
-    with closing(AccessLog()) as access_log:
+    with closing(AccessLog()) as access_log, closing(Heap()) as heap:
+        methods = _methods(JobWorkerService(worker, limiter, heap, isolate_owners=isolate_owners), health)
         gate = Gate(methods, calls, counters, limiter=limiter, audit=audit, access_log=access_log)
         server.add_generic_rpc_handlers((gate,))
         bound = _bind(server, endpoints, identity)

@@ -19,6 +19,7 @@ from jobworker.worker import WorkerClosedError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jobworker.daemon.allocator import Heap
     from jobworker.daemon.limiter import Limiter
     from jobworker.worker import Job, Worker
 
@@ -34,16 +35,18 @@ _MAX_PAGE_BYTES = 4 * 1024 * 1024
 class JobWorkerService(rpc.JobWorkerServiceServicer):
     """Serves a worker's jobs; it has no state of its own."""
 
-    def __init__(self, worker: Worker, limiter: Limiter, *, isolate_owners: bool = False) -> None:
+    def __init__(self, worker: Worker, limiter: Limiter, heap: Heap, *, isolate_owners: bool = False) -> None:
         """Serves nothing yet.
 
         Args:
             worker: Whose jobs to serve.
             limiter: What knows how many jobs there may be, and how long commands.
+            heap: What gives back the memory that output was in.
             isolate_owners: Whether each caller is shown the jobs of its own principal alone.
         """
         self._worker = worker
         self._limiter = limiter
+        self._heap = heap
         self._isolate_owners = isolate_owners
 
     def __repr__(self) -> str:
@@ -104,9 +107,11 @@ class JobWorkerService(rpc.JobWorkerServiceServicer):
         try:
             async with aclosing(reading) as frames:
                 async for frame in frames:
-                    yield convert.log_frame(frame)
+                    message = convert.log_frame(frame)
+                    self._heap.sent(len(message))
+                    yield message
                     offset = convert.end_of(frame)
-                    del frame  # it is large, and the next one may be long in coming
+                    del frame, message  # they are large, and the next one may be long in coming
         except WorkerClosedError as error:
             raise ServerStoppingError(offset) from error
 
