@@ -78,6 +78,8 @@ async def main(address: str = "localhost:8080", folder: str = "../../certs") -> 
 
 
 if __name__ == "__main__":
+    if sys.argv[3:]:
+        sys.exit("usage: example.py [HOST:PORT [FOLDER]]")
     require_tls_1_3()
     try:
         asyncio.run(main(*sys.argv[1:]))

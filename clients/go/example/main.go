@@ -1,12 +1,11 @@
 // Example is a tour of the API: it starts jobs, follows one, stops one, lists all, and tells errors apart.
 //
-//	go run ./example [-address HOST:PORT] [-certs FOLDER]
+//	go run ./example [HOST:PORT [FOLDER]], where the folder has certificates and key by their names below
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -19,15 +18,16 @@ import (
 )
 
 func main() {
-	address := flag.String("address", "localhost:8080", "the daemon's host:port")
-	certs := flag.String("certs", "../../certs", "the folder with ca-cert.pem, client-cert.pem and client-key.pem")
-	flag.Parse()
 	log.SetFlags(0)
+	given := []string{"localhost:8080", "../../certs"}
+	if copy(given, os.Args[1:]) < len(os.Args)-1 {
+		log.Fatal("usage: example [HOST:PORT [FOLDER]]")
+	}
+	address, certs := given[0], given[1]
 	client, err := jobworker.Connect(jobworker.Config{
-		Address: *address,
-		CA:      filepath.Join(*certs, "ca-cert.pem"),
-		Cert:    filepath.Join(*certs, "client-cert.pem"),
-		Key:     filepath.Join(*certs, "client-key.pem"),
+		Address: address,
+		CA:      filepath.Join(certs, "ca-cert.pem"),
+		Cert:    filepath.Join(certs, "client-cert.pem"), Key: filepath.Join(certs, "client-key.pem"),
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
@@ -55,8 +56,8 @@ type Client struct {
 // Connect returns a client, which connects with its first call and again whenever the connection was lost. Further
 // options, such as interceptors, may be given. The error is the caller's: a file or the address is wrong.
 func Connect(config Config, options ...grpc.DialOption) (*Client, error) {
-	if _, _, err := net.SplitHostPort(config.Address); err != nil {
-		return nil, fmt.Errorf("the address %q is not host:port, such as localhost:8080: %w", config.Address, err)
+	if !isHostAndPort(config.Address) {
+		return nil, fmt.Errorf("the address %q is not host:port, such as localhost:8080", config.Address)
 	}
 	identity, err := config.tls()
 	if err != nil {
@@ -72,6 +73,15 @@ func Connect(config Config, options ...grpc.DialOption) (*Client, error) {
 		patience = time.Minute
 	}
 	return &Client{conn, jobworkerv1.NewJobWorkerServiceClient(conn), patience}, nil
+}
+
+func isHostAndPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // Close ends the connection and all calls that go over it. No job is harmed.

@@ -25,6 +25,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		says   string
 	}{
 		"no port":    {jobworker.Config{Address: "localhost", CA: daemon.CA}, "not host:port"},
+		"large port": {jobworker.Config{Address: "localhost:65536", CA: daemon.CA}, "not host:port"},
 		"no CA":      {jobworker.Config{Address: daemon.Address}, "cannot read the CA certificate"},
 		"CA not PEM": {jobworker.Config{Address: daemon.Address, CA: notPEM}, "is not PEM"},
 		"no key":     {jobworker.Config{Address: daemon.Address, CA: daemon.CA, Cert: daemon.Cert}, "cannot use the client certificate"},

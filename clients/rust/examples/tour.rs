@@ -17,6 +17,10 @@ async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "localhost:8080".to_owned());
     let certs = PathBuf::from(arguments.next().unwrap_or_else(|| "../../certs".to_owned()));
+    if arguments.next().is_some() {
+        eprintln!("usage: tour [HOST:PORT [FOLDER]]");
+        return ExitCode::FAILURE;
+    }
     let config =
         Config::new(address, certs.join("ca-cert.pem"), certs.join("client-cert.pem"), certs.join("client-key.pem"));
     let client = match Client::connect(&config).await {

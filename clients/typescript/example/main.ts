@@ -1,20 +1,14 @@
 /**
  * A tour of the API: it starts jobs, follows one, stops one, lists all, and tells errors apart.
  *
- *     node dist/example/main.js [--address HOST:PORT] [--certs FOLDER]
+ *     node dist/example/main.js [HOST:PORT [FOLDER]]
+ *
+ * The folder has ca-cert.pem, client-cert.pem and client-key.pem.
  */
 import path from "node:path";
-import { parseArgs } from "node:util";
 
 // From another package: import { … } from "jobworker";
 import { connect, JobState, JobWorkerError, LogStream, type Client } from "../src/index.js";
-
-const { values: options } = parseArgs({
-  options: {
-    address: { type: "string", default: "localhost:8080" },
-    certs: { type: "string", default: "../../certs" },
-  },
-});
 
 async function tour(client: Client): Promise<void> {
   // It sends a request id, so that the call can be repeated and there is one job all the same.
@@ -51,7 +45,7 @@ async function tour(client: Client): Promise<void> {
 
 /** Tells errors apart: by their code what may be done, by their reason what is the matter. */
 function advice(error: unknown): string {
-  if (!(error instanceof JobWorkerError)) return `not an error of a call: ${String(error)}`;
+  if (!(error instanceof JobWorkerError)) return error instanceof Error ? error.message : String(error);
   if (error.reason === "PROGRAM_NOT_FOUND") return `the daemon's host has no such program: ${error.message}`;
   switch (error.code) {
     case "PERMISSION_DENIED":
@@ -63,18 +57,24 @@ function advice(error: unknown): string {
   }
 }
 
-const { address, certs } = options;
-const client = connect({
-  address,
-  ca: path.join(certs, "ca-cert.pem"),
-  cert: path.join(certs, "client-cert.pem"),
-  key: path.join(certs, "client-key.pem"),
-});
+async function main(address = "localhost:8080", certs = "../../certs", ...more: string[]): Promise<void> {
+  if (more.length > 0) throw new Error("usage: main.js [HOST:PORT [FOLDER]]");
+  const client = connect({
+    address,
+    ca: path.join(certs, "ca-cert.pem"),
+    cert: path.join(certs, "client-cert.pem"),
+    key: path.join(certs, "client-key.pem"),
+  });
+  try {
+    await tour(client);
+  } finally {
+    client.close();
+  }
+}
+
 try {
-  await tour(client);
+  await main(...process.argv.slice(2));
 } catch (error) {
   console.error(advice(error));
   process.exitCode = 1;
-} finally {
-  client.close();
 }

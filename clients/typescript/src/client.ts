@@ -84,7 +84,8 @@ export class Client {
   readonly #patienceMs: number;
 
   constructor(options: ConnectOptions) {
-    if (!/^(\[[^[\]]+\]|[^:[\]]+):\d+$/.test(options.address)) {
+    const port = /^(?:\[[^[\]]+\]|[^:[\]]+):(\d+)$/.exec(options.address)?.[1];
+    if (port === undefined || Number(port) > 65_535) {
       throw new Error(`the address "${options.address}" is not host:port, such as localhost:8080`);
     }
     this.#connection = new Connection(options.address, credentialsOf(options));

@@ -14,6 +14,7 @@ test("connect says what is wrong", async (t) => {
   const { address, ca, cert } = files;
   assert.throws(() => connect({ address: "localhost", ca }), /"localhost" is not host:port/);
   assert.throws(() => connect({ address: "::1:8080", ca }), /is not host:port/);
+  assert.throws(() => connect({ address: "localhost:65536", ca }), /is not host:port/);
   assert.throws(() => connect({ address, ca: "no-such-file" }), /cannot use the CA certificate "no-such-file".*ENOENT/);
   assert.throws(() => connect({ address, ca: new URL(import.meta.url).pathname }), /cannot use the CA certificate/);
   assert.throws(() => connect({ address, ca, cert }), /cannot use the client certificate/);

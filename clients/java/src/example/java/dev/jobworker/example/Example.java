@@ -16,18 +16,26 @@ import java.util.List;
 public final class Example {
   private Example() {}
 
-  /** Takes the daemon's host:port and the folder with the certificates. */
-  public static void main(String[] args) throws IOException {
-    Path certs = Path.of(args[1]);
+  /** Takes the daemon's host:port and the folder with the certificates, or does without. */
+  public static void main(String[] args) {
+    if (args.length > 2) {
+      System.err.println("usage: Example [HOST:PORT [FOLDER]]");
+      System.exit(1);
+    }
+    String address = args.length > 0 ? args[0] : "localhost:8080";
+    Path certs = Path.of(args.length > 1 ? args[1] : "../../certs");
     try (JobworkerClient client =
         JobworkerClient.connect(
-            args[0],
+            address,
             certs.resolve("ca-cert.pem"),
             certs.resolve("client-cert.pem"),
             certs.resolve("client-key.pem"))) {
       tour(client);
     } catch (JobworkerException e) {
       System.err.println(advice(e));
+      System.exit(1);
+    } catch (IOException | IllegalArgumentException e) {
+      System.err.println(e.getMessage());
       System.exit(1);
     }
   }

@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Makes the channels to a daemon: how it is reached, and as whom. */
@@ -28,13 +29,14 @@ final class Connection {
   /** A request longer than this is not kept for being sent again; no daemon's default takes it. */
   private static final int MAX_REQUEST = 8 << 20;
 
-  private static final Pattern HOST_AND_PORT = Pattern.compile("(\\[[^\\]]+\\]|[^:\\[\\]]+):\\d+");
+  private static final Pattern HOST_AND_PORT = Pattern.compile("(?:\\[[^\\]]+\\]|[^:\\[\\]]+):(\\d{1,5})");
 
   private final String address;
   private final SslContext identity;
 
   Connection(String address, Path ca, Path cert, Path key) throws IOException {
-    if (!HOST_AND_PORT.matcher(address).matches()) {
+    Matcher parts = HOST_AND_PORT.matcher(address);
+    if (!parts.matches() || Integer.parseInt(parts.group(1)) > 65_535) {
       throw new IllegalArgumentException(
           "the address \"" + address + "\" is not host:port, such as localhost:8080");
     }

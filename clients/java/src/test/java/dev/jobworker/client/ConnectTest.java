@@ -37,7 +37,8 @@ final class ConnectTest {
   /** An address without a port is said before any call. */
   @Test
   void addressIsChecked() {
-    for (String address : new String[] {"localhost", "::1:80", "unix:/tmp/x", ""}) {
+    for (String address :
+        new String[] {"localhost", "::1:80", "localhost:65536", "unix:/tmp/x", ""}) {
       assertThrows(
           IllegalArgumentException.class,
           () -> JobworkerClient.connect(address, daemon.ca(), daemon.cert(), daemon.key()));
