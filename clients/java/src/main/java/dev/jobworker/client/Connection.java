@@ -29,7 +29,8 @@ final class Connection {
   /** A request longer than this is not kept for being sent again; no daemon's default takes it. */
   private static final int MAX_REQUEST = 8 << 20;
 
-  private static final Pattern HOST_AND_PORT = Pattern.compile("(?:\\[[^\\]]+\\]|[^:\\[\\]]+):(\\d{1,5})");
+  private static final Pattern HOST_AND_PORT =
+      Pattern.compile("(?:\\[[^\\]]+\\]|[^:\\[\\]]+):(\\d{1,5})");
 
   private final String address;
   private final SslContext identity;
