@@ -2,7 +2,7 @@
 
 from jobworker_testing.certificates import client_options, connect, credentials, daemon_options
 from jobworker_testing.daemon_process import DaemonDiedError, DaemonProcess, logging_daemon
-from jobworker_testing.processes import ProcessHandle, children_of, open_files, resident_bytes
+from jobworker_testing.processes import ProcessHandle, children_of, open_files, resident_bytes, suspend
 from jobworker_testing.state_dirs import kill_supervisor, supervisor_of
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "open_files",
     "resident_bytes",
     "supervisor_of",
+    "suspend",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -80,3 +82,26 @@ def children_of(pid: int) -> list[int]:
             return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
         except FileNotFoundError:
             continue  # a thread has ended, and given its children to another, which may have been read
+
+
+def suspend(pid: int) -> None:
+    """Suspends a process by SIGSTOP, and returns when none of its threads runs any more.
+
+    The kernel gives the signal to one thread, and the others run on until that one has got a CPU and told them.
+
+    Raises:
+        ProcessLookupError: If there is no such process.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    while not _states(pid) <= {"T", "Z"}:
+        os.sched_yield()  # nobody tells of it but to the parent
+
+
+def _states(pid: int) -> set[str]:
+    """Returns the states that the threads of a process are in, as of proc(5); none if it is gone."""
+    states = set()
+    with suppress(FileNotFoundError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                states.add((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return states

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobworker_testing.processes import ProcessHandle, children_of
+from jobworker_testing.processes import ProcessHandle, children_of, suspend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def kill_supervisor(state_dir: Path) -> None:
         return
     with suppress(ProcessLookupError), ProcessHandle(pid) as supervisor:
         # From here on it starts nothing, and reaps nothing, so that no id below it is recycled.
-        os.kill(pid, signal.SIGSTOP)
+        suspend(pid)
         # Again, since the children of those that were killed are the supervisor's now.
         while any([_kill(child) for child in _below(pid)]):  # noqa: C419 - all of them, not up to the first
             pass

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ import pytest
 import jobworker.worker
 from jobworker.supervisor import cgroups, failpoints
 from jobworker.worker import Exited, JobState, Lost, Worker
+from jobworker_testing import suspend
 from restart_support import (
     REQUEST,
     Leftovers,
@@ -165,7 +164,7 @@ async def test_a_start_that_the_supervisor_never_heard_of(state: Path, tmp_path:
     """If both die before it is begun, the retry makes it: this host knows that it was not."""
     count = tmp_path / "count"
     with WorkerProcess(state, failpoint=step) as held, supervisor_handle(state) as supervisor:
-        os.kill(supervisor.pid, signal.SIGSTOP)
+        suspend(supervisor.pid)
         held.ask("start", *counting(count), request_id=REQUEST)
         held.die()
         kill(supervisor)

@@ -15,7 +15,7 @@ from jobworker.worker import (
     Lost,
     Worker,
 )
-from jobworker_testing import ProcessHandle
+from jobworker_testing import ProcessHandle, suspend
 from restart_support import REQUEST, WorkerProcess, counting, kill, leftovers, only_job, runs, supervisor_handle
 from worker_support import read_all, read_lines, sh
 
@@ -118,7 +118,7 @@ async def test_a_start_that_was_not_begun_is_made_again(state: Path, tmp_path: P
     count = tmp_path / "count"
     async with Worker(state_dir=state) as worker:
         with supervisor_handle(state) as supervisor:
-            os.kill(supervisor.pid, signal.SIGSTOP)
+            suspend(supervisor.pid)
             start = asyncio.ensure_future(worker.start(counting(count), request_id=REQUEST))
             # Until it is on the disk, and has been asked for.
             while not worker._parts.starts.asked():  # noqa: ASYNC110 - nobody tells
