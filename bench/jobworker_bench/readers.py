@@ -100,19 +100,20 @@ class Readers:
             raise RuntimeError(f"not every client got {size} bytes: {said}")
         return max(float(words[1]) for words in said)
 
-    def rate(self, name: str, size: int) -> float:
-        """Returns how many bytes a second the first one gets of what is there already.
+    def rate(self, name: str, size: int, count: int = 1) -> float:
+        """Returns how many bytes a second the first ones get together of what is there already.
 
         Args:
             name: The id of the job, or the path of the file.
             size: Of it, in bytes.
+            count: How many are to read it.
 
         Raises:
-            RuntimeError: If it got another number of bytes, or died.
+            RuntimeError: If one got another number of bytes, or died.
         """
         begin = time.monotonic()
-        self.begin(name, 1)
-        return size / (self.finish(1, size) - begin)
+        self.begin(name, count)
+        return count * size / (self.finish(count, size) - begin)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class _Rates:
     read: list[float] = field(default_factory=list)
     follow: list[float] = field(default_factory=list)
     together: list[float] = field(default_factory=list)
+    grpc_together: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class _Parties:
         rates.tls.append(bare_tls.receive_rate(self.daemon.certs, file))
         rates.read.append(self.logs.rate(job_id, size))
         rates.grpc.append(self.bare.rate(str(file), size))
+        rates.grpc_together.append(self.bare.rate(str(file), size, CLIENTS))
         # Else the next would pay for writing this output back to the disk.
         self.client.delete(job_id)
         job_id, rate = self._followed(CLIENTS, size)
@@ -86,7 +88,9 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
             daemon,
             stack.enter_context(daemon.connect()),
             stack.enter_context(reading(daemon.address, world.certs, "log", CLIENTS)),
-            stack.enter_context(reading(stack.enter_context(bare_grpc.serving(world.certs)), world.certs, "file", 1)),
+            stack.enter_context(
+                reading(stack.enter_context(bare_grpc.serving(world.certs)), world.certs, "file", CLIENTS)
+            ),
         )
         for _ in range(sizes.rounds):
             parties.round(rates, sizes.output_bytes)
@@ -100,6 +104,12 @@ def _figures(rates: _Rates, size: int) -> Iterator[Figure]:
         ("follow_written", f"follow {what} while written", rates.follow, AtLeast(times=0.7)),
         ("follow_8_clients", f"follow {what} while written, {CLIENTS} clients, sum", rates.together, AtLeast(times=1)),
         ("bare_grpc_stream", f"{what} from a bare grpc.aio server, same frames", rates.grpc, None),
+        (
+            "bare_grpc_8_clients",
+            f"{what} from a bare grpc.aio server, same frames, {CLIENTS} clients, sum",
+            rates.grpc_together,
+            None,
+        ),
     ]
     for key, name, values, target in rows:
         yield Figure(key, "streams", name, Unit.BYTES_PER_SECOND, tuple(values), _LIMIT, tuple(rates.tls), target)
