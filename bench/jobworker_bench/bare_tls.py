@@ -6,6 +6,7 @@ it prints its port, takes one connection, sends the file or lines, and ends.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import subprocess
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _BLOCK = 256 << 10
 TICK_SECONDS = 0.02
+
+# What gRPC's library takes where the processor has AES; Python's `ssl` takes a 256-bit key, and can't be told.
+_CIPHER = "TLS_AES_128_GCM_SHA256"
+_OPENSSL_CONF = f"openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nCiphersuites = {_CIPHER}\n"
 
 
 def _server_context(certs: Path) -> ssl.SSLContext:
@@ -63,14 +68,26 @@ def _serve(certs: Path, what: str, argument: str) -> None:
 
 @contextmanager
 def _connection(certs: Path, what: str, argument: str) -> Iterator[ssl.SSLSocket]:
-    """Starts the sending side, and connects to it."""
+    """Starts the sending side, and connects to it.
+
+    Raises:
+        RuntimeError: If they agreed on another cipher than gRPC does.
+    """
     command = [sys.executable, str(Path(__file__).absolute()), str(certs), what, argument]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+    with os.fdopen(os.memfd_create("openssl.cnf"), "w") as configuration:
+        configuration.write(_OPENSSL_CONF)
+        configuration.flush()
+        descriptor = configuration.fileno()
+        environment = {**os.environ, "OPENSSL_CONF": f"/proc/self/fd/{descriptor}"}
+        sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, pass_fds=[descriptor])
+    with sender:
         port = int(next(iter(sender.stdout or ())))
         with (
             socket.create_connection(("127.0.0.1", port)) as connection,
             _client_context(certs).wrap_socket(connection, server_hostname="127.0.0.1") as tls,
         ):
+            if (tls.cipher() or ("",))[0] != _CIPHER:
+                raise RuntimeError(f"the bare TLS socket has the cipher {tls.cipher()}, not {_CIPHER}")
             yield tls
 
 

@@ -57,7 +57,7 @@ class Sizes:
 FULL = Sizes(
     rounds=5,
     jobs=800,
-    latency_starts=200,
+    latency_starts=500,
     stops=5,
     small_lines=1_000_000,
     output_bytes=1 << 30,

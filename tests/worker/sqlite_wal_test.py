@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 import threading
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +21,6 @@ from worker_support import descriptors_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    from jobworker.worker.store import Reservation
 
 
 class Disk:
@@ -70,11 +67,6 @@ def on(disk: Disk, store: SqliteJobStore) -> asyncio.TaskGroup:
     """Has a store's WAL on a slow disk."""
     store._database._group = GroupSync(disk.sync, store._database._group._tasks)
     return store._database._group._tasks
-
-
-def requested() -> Reservation:
-    """Returns a reservation that can be asked for again."""
-    return reservation(request_id=str(uuid.uuid4()))
 
 
 async def all_run() -> None:
@@ -154,10 +146,11 @@ async def test_callers_of_what_is_cancelled_are_cancelled(disk: Disk) -> None:
         disk.let_end()
 
 
-async def test_a_reservation_waits_for_the_disk(disk: Disk, store: SqliteJobStore) -> None:
+@pytest.mark.parametrize("request_id", [None, "r"])
+async def test_a_reservation_waits_for_the_disk(disk: Disk, store: SqliteJobStore, request_id: str | None) -> None:
     """Nothing else does: what a power cut may take of jobs, it ends."""
     tasks = on(disk, store)
-    taken = requested()
+    taken = reservation(request_id=request_id)
     reserving = tasks.create_task(store.reserve(taken))
     await disk.begun()
     (one,) = await filled(store, 1)
@@ -171,19 +164,9 @@ async def test_a_reservation_waits_for_the_disk(disk: Disk, store: SqliteJobStor
     assert disk.syncs == 1
 
 
-async def test_a_reservation_without_a_request_id_waits_for_nothing(disk: Disk, store: SqliteJobStore) -> None:
-    """Nobody can ask for that start again, after a power cut or ever; but a kill takes nothing of it."""
-    on(disk, store)
-    taken = reservation()
-    await store.reserve(taken)
-    assert disk.syncs == 0
-    assert await store.reservations() == (taken,)
-    assert store._database.read("SELECT id FROM reservations") == [(taken.job_id,)]
-
-
 async def test_the_wal_is_what_is_synced(tmp_path: Path, store: SqliteJobStore) -> None:
     """The file that the commits are in, by a descriptor of the store's own."""
-    await store.reserve(requested())
+    await store.reserve(reservation())
     path = tmp_path / "jobs.sqlite"
     opened = descriptors_of(os.getpid())
     assert opened.count(f"{path}-wal") == 2
@@ -195,7 +178,7 @@ async def test_the_wal_is_what_is_synced(tmp_path: Path, store: SqliteJobStore) 
 async def test_a_cancelled_caller_has_reserved_nothing(disk: Disk, store: SqliteJobStore) -> None:
     """Its request may come again at once; the others' reservations stay."""
     tasks = on(disk, store)
-    first, second = reservation(request_id="r"), requested()
+    first, second = reservation(request_id="r"), reservation()
     callers = [tasks.create_task(store.reserve(one)) for one in (first, second)]
     await disk.begun()
     callers[0].cancel()
@@ -204,9 +187,9 @@ async def test_a_cancelled_caller_has_reserved_nothing(disk: Disk, store: Sqlite
     disk.let_end(3)
     await store.reserve(reservation(request_id="r"))
     await callers[1]
-    assert [one.request_id for one in await store.reservations()] == [second.request_id, "r"]
+    assert [one.request_id for one in await store.reservations()] == [None, "r"]
     rows = store._database.read("SELECT request_id FROM reservations ORDER BY position")
-    assert rows == [(second.request_id,), ("r",)]
+    assert rows == [(None,), ("r",)]
 
 
 @pytest.mark.parametrize(
@@ -220,10 +203,10 @@ async def test_what_does_not_reach_the_disk_is_not_reserved(
     on(disk, store)
     disk.error = OSError(number, os.strerror(number))
     disk.let_end()
-    results = await asyncio.gather(*(store.reserve(requested()) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(*(store.reserve(reservation()) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [kind] * 3
     with pytest.raises(kind, match=said):
-        await store.reserve(requested())
+        await store.reserve(reservation())
     assert await store.reservations() == ()
     assert store._database.read("SELECT * FROM reservations") == []
 
@@ -234,7 +217,7 @@ async def test_closing_waits_for_reservations_under_way(tmp_path: Path, disk: Di
         store = SqliteJobStore(tmp_path / "jobs.sqlite")
         async with store:
             on(disk, store)
-            taken = requested()
+            taken = reservation()
             reserving = tasks.create_task(store.reserve(taken))
             await disk.begun()
             asyncio.get_running_loop().call_soon(disk.let_end)
@@ -247,7 +230,7 @@ async def test_without_a_thread_the_event_loop_waits(store: SqliteJobStore) -> N
     """Out of processes, a reservation is on the disk all the same."""
     # Refuses threads from now on with the same error.
     await asyncio.get_running_loop().shutdown_default_executor()
-    taken = requested()
+    taken = reservation()
     await store.reserve(taken)
     assert await store.reservations() == (taken,)
 

@@ -55,8 +55,8 @@ class SqliteJobStore:
     What is on the disk when: a commit is in the WAL, a file that the kernel has; so a kill of this process, whenever it
     comes, takes nothing. The disk has it with the next checkpoint (PRAGMA synchronous=NORMAL,
     https://sqlite.org/pragma.html#pragma_synchronous); so a power cut may take the last commits, in their order, and
-    never harms the file. The reservation of a start with a request id alone must stand that too, since it can be asked
-    for again: `reserve` calls fdatasync on the WAL after its commit. That is enough: a transaction is in the WAL, whole
+    never harms the file. `reserve` alone must stand that too, so that no job that was answered is forgotten, and calls
+    fdatasync on the WAL after its commit. That is enough: a transaction is in the WAL, whole
     (https://sqlite.org/wal.html, "How WAL Works"), or a checkpoint has moved it into the database meanwhile, which is
     synced before the WAL is written over. What else a power cut takes is known elsewhere: it ends every job, and the
     supervisor's records say which there were.
@@ -126,8 +126,6 @@ class SqliteJobStore:
             raise ValueError(f"the start of job {reservation.job_id} is reserved already")
         self._backlog.write((sql.RESERVE, reservation_row(reservation)))
         self._reserved.take(reservation)
-        if reservation.request_id is None:
-            return
         try:
             await self._database.sync()
         except BaseException:

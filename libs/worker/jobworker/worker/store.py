@@ -79,10 +79,7 @@ class JobStore(Protocol):
         """Closes the store; whatever was left to be written is."""
 
     async def reserve(self, reservation: Reservation) -> None:
-        """Keeps that a start is under way, in a durable store so that the end of this process takes nothing of it.
-
-        With a request id it is on the disk once this returns, since a start that is asked for again after a power cut
-        has to be found.
+        """Keeps that a start is under way, in a durable store on the disk once this returns.
 
         A reservation is no job: nothing but `reservations` shows it. A caller that is cancelled has reserved nothing.
 
