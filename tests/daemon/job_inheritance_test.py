@@ -80,8 +80,9 @@ def test_jobs_of_another_user(pki: Pki, root: None) -> None:  # noqa: ARG001 - n
         assert job.exit_code == 1
         log = (world.state_dir / "logs" / f"{job.id}.stdout").stat()
         assert (log.st_uid, stat.S_IMODE(log.st_mode)) == (entry.pw_uid, 0o600)
-        running = shell(stub, "grep NoNewPrivs /proc/self/status; setsid sleep 1000 & exec sleep 1000")
-        assert b"1\n" in read_until(follow(stub, running), b"\n")
+        escaping = "setsid sh -c 'echo escaped; exec sleep 1000' & exec sleep 1000"
+        running = shell(stub, f"grep NoNewPrivs /proc/self/status; {escaping}")
+        assert read_until(follow(stub, running), b"escaped\n").split() == [b"NoNewPrivs:", b"1", b"escaped"]
         stopped = stub.StopJob(pb.StopJobRequest(job_id=running)).job
         assert (stopped.state, stopped.termination.killed_processes) == (pb.JOB_STATE_STOPPED, 1)
         assert warnings(world) == []

@@ -156,7 +156,7 @@ async def test_a_retry_after_the_crash_is_the_same_job(state: Path, tmp_path: Pa
 async def test_a_worker_that_is_left_ends_its_jobs(state: Path) -> None:
     """Also those that it took over from one that was killed."""
     with WorkerProcess(state) as held:
-        jobs = [held.start_line("echo; sleep 1000 & wait")[0] for _ in range(5)]
+        jobs = [held.start_line("sleep 1000 & echo; wait")[0] for _ in range(5)]
     async with Worker(state_dir=state) as worker:
         assert len([job for job in (await worker.list()).jobs if job.state is JobState.RUNNING]) == 5
     assert leftovers(state) == NOTHING
