@@ -185,6 +185,17 @@ async def test_the_last_lines_go_on_by_offset(service: ScriptedService, client: 
     assert reads(service) == [last(2), last(2), from_byte(73)]
 
 
+async def test_reads_go_over_the_connection_that_repeats_nothing(service: ScriptedService, client: Face) -> None:
+    """A read that gRPC begins again out of sight, as its connection ends, may never end."""
+    service.reads.extend([[data(0, b"one"), AWAY], [data(3, b"two"), end(6)], [end(0)]])
+    await done(client.start(["true"], request_id=""))
+    await all_of(client.follow("5a2e", STDOUT))
+    await all_of(client.read("5a2e", STDOUT))
+    once, repeating = service.peers[:2]
+    assert once != repeating
+    assert service.peers == [once, repeating, once, once, once]
+
+
 async def test_a_follow_survives_its_server(service: ScriptedService, host: Host, client: Face) -> None:
     """The connection itself breaks, and the server comes back."""
     service.reads.extend([[data(0, b"one"), AWAY], [data(3, b"two"), end(6)]])

@@ -64,6 +64,7 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
 
     Attributes:
         requests: what was asked, in order.
+        peers: from which connection each of these came.
         job: the job that unary calls answer with.
         pages: the answers and failures of ListJobs, in order.
         failures: what the next unary calls fail with, in order.
@@ -76,6 +77,7 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
     def __init__(self) -> None:
         """Has an empty script."""
         self.requests: list[Message] = []
+        self.peers: list[str] = []
         self.job = pb.Job(id=JOB_ID)
         self.pages: deque[pb.ListJobsResponse | Abort] = deque()
         self.failures: deque[Abort] = deque()
@@ -118,7 +120,7 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
         self, request: pb.ReadLogsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ReadLogsResponse]:
         """Goes through the next script."""
-        self.requests.append(request)
+        self._came(request, context)
         for step in self.reads.popleft():
             match step:
                 case Abort():
@@ -129,10 +131,14 @@ class ScriptedService(rpc.JobWorkerServiceServicer):
                     yield step
 
     def _note(self, request: Message, context: grpc.ServicerContext) -> None:
-        self.requests.append(request)
+        self._came(request, context)
         if self.failures:
             failure = self.failures.popleft()
             context.abort(failure.code, failure.details)
+
+    def _came(self, request: Message, context: grpc.ServicerContext) -> None:
+        self.requests.append(request)
+        self.peers.append(context.peer())
 
     def _hang(self, context: grpc.ServicerContext) -> None:
         gone = threading.Event()

@@ -222,7 +222,7 @@ class AsyncClient:
         request = pb.ReadLogsRequest(
             job_id=job_id, stream=stream, offset=offset, follow=follow, tail_lines=tail_lines, limit=limit
         )
-        async with contextlib.aclosing(aio_reading.frames(self._service, request, timeout)) as frames:
+        async with contextlib.aclosing(aio_reading.frames(self._service_once(), request, timeout)) as frames:
             async for frame in frames:
                 yield frame
 
@@ -250,7 +250,9 @@ class AsyncClient:
         # The beginning of an id may fit another job by the time a broken read is resumed; the whole id never does.
         job = await self.get(job_id)
         resuming = begin(job.id, stream, offset, tail_lines, self._patience, follow=until_final)
-        async with contextlib.aclosing(aio_reading.resumed(self._service, resuming, lambda: self._closed)) as frames:
+        async with contextlib.aclosing(
+            aio_reading.resumed(self._service_once(), resuming, lambda: self._closed)
+        ) as frames:
             async for frame in frames:
                 yield frame
 

@@ -30,7 +30,12 @@ def options() -> list[tuple[str, object]]:
 
 
 def once_options() -> list[tuple[str, object]]:
-    """Returns the options of a channel that repeats nothing: a StartJob without a request id would start two jobs."""
+    """Returns the options of a channel that repeats nothing.
+
+    On another, a StartJob without a request id would start two jobs; and a ReadLogs that meets its connection's end
+    may wait forever: grpcio repeats it out of sight and, if it is refused a new connection then, can lose its pending
+    receive operations, though the status has come (seen in 1.85.1 and 1.85.3, retry_filter_legacy_call_data.cc).
+    """
     return [("grpc.enable_retries", 0), *options()]
 
 

@@ -222,7 +222,7 @@ class Client:
         request = pb.ReadLogsRequest(
             job_id=job_id, stream=stream, offset=offset, follow=follow, tail_lines=tail_lines, limit=limit
         )
-        return reading.frames(self._service, request, timeout)
+        return reading.frames(self._service_once(), request, timeout)
 
     def follow(  # noqa: PLR0913 - what a follow can be told
         self,
@@ -258,7 +258,7 @@ class Client:
         # from here on it is known that the daemon can be reached and has the job: what fails later has another cause.
         job = self.get(job_id)
         resuming = reading.begin(job.id, stream, offset, tail_lines, self._patience, follow=until_final)
-        yield from reading.resumed(self._service, resuming, clock, lambda: self._closed)
+        yield from reading.resumed(self._service_once(), resuming, clock, lambda: self._closed)
 
     def _service_once(self) -> JobWorkerServiceStub:
         if self._once is None:
