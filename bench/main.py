@@ -2,7 +2,6 @@
 
 Usage:
   bench [--quick] [--only=<loads>] [--output=<dir>]
-  bench --write
   bench -h | --help
 
 Options:
@@ -10,10 +9,10 @@ Options:
   --quick         Smaller sizes: a look whether everything runs; its figures mean little.
   --only=<loads>  Run some loads alone, with commas between them: {loads}.
   --output=<dir>  Write bench.json, table.md and a plot for each load into a folder, which is made if need be.
-  --write         Run everything, and put JSON, plots and table into docs/performance/ and docs/performance.md of the
-                  tree that it was called from.
 
-Figures decide nothing: it exits with 0 whatever they are, and with 1 if a load failed or the command line is wrong.
+A whole run, neither quick nor of some loads, goes into docs/performance.md and docs/performance/ of the tree that it
+was called from, unless it has another folder. Figures decide nothing: it exits with 0 whatever they are, and with 1 if
+a load failed or the command line is wrong.
 """
 
 from __future__ import annotations
@@ -104,8 +103,9 @@ def main() -> None:
         (caller / options["--output"] / "table.md").write_text(table(run.rows) + "\n")
     if run.errors:
         raise SystemExit("\n".join(run.errors))
-    if options["--write"]:
-        _write_page(run, Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "")))
+    tree = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
+    if tree and not any(options[part] for part in ("--quick", "--only", "--output")):
+        _write_page(run, Path(tree))
 
 
 if __name__ == "__main__":

@@ -62,11 +62,12 @@ def test_a_page_without_its_marks_is_left_alone(page: str) -> None:
         replaced(page, "new")
 
 
-def test_the_section_shows_a_plot_for_each_group_that_has_figures() -> None:
-    """A group in which nothing could be run has none to show."""
+def test_the_section_shows_each_group_with_its_plot() -> None:
+    """A group in which nothing could be run has none to show, but its table."""
     text = section(run(), "performance")
-    assert [line for line in text.splitlines() if line.startswith("![")] == [
-        "![jobs](performance/jobs.svg)",
-        "![memory](performance/memory.svg)",
+    assert text.split("\n\n") == [
+        "One run (system: Linux):",
+        *("### jobs", table([RATE]), "![jobs](performance/jobs.svg)"),
+        *("### memory", table([SIZE]), "![memory](performance/memory.svg)"),
+        *("### peers", table([ABSENT])),
     ]
-    assert "system: Linux" in text

@@ -12,7 +12,7 @@ from jobworker_bench.units import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-BEGIN = "<!-- The rest up to the end mark is written by ./bazelw run //bench -- --write -->"
+BEGIN = "<!-- The rest up to the end mark is written by ./bazelw run //bench -->"
 END = "<!-- The end of what the benchmark writes -->"
 _HEADER = ("figure", "median", "spread", "beside it", "ratio", "target", "")
 _VERDICTS = {None: "", True: "reached", False: "**missed**"}
@@ -118,8 +118,11 @@ def section(run: Run, plots: str) -> str:
         plots: The folder of the plots, relative to the page.
     """
     about = "; ".join(f"{name}: {value}" for name, value in run.about.items())
-    parts = [f"One run ({about}):", table(run.rows)]
-    parts += [f"![{group}]({plots}/{group}.svg)" for group in run.groups()]
+    parts = [f"One run ({about}):"]
+    for group in dict.fromkeys(row.group for row in run.rows):
+        parts += [f"### {group}", table(row for row in run.rows if row.group == group)]
+        if run.figures(group):
+            parts.append(f"![{group}]({plots}/{group}.svg)")
     return "\n\n".join(parts)
 
 
