@@ -19,6 +19,7 @@ PROGRAM = str(Path(os.environ["BENCH"]).absolute())
 LOADS = ["jobs", "latency", "streams", "delay", "lines", "stop", "memory", "cpu", "growth", "startup", "peers"]
 # What was promised to be measured, as the whole of each key.
 KEYS = [
+    "jobs_per_second_1",
     "jobs_per_second_8",
     "jobs_per_second_32",
     "empty_calls_per_second_8",
@@ -28,8 +29,11 @@ KEYS = [
     "read_finished",
     "follow_written",
     "follow_8_clients",
+    "bare_grpc_stream",
+    "bare_grpc_8_clients",
     "delay_p50",
     "delay_p99",
+    "lines_file",
     "lines_followed",
     "stop_1",
     "stop_200",
@@ -37,17 +41,21 @@ KEYS = [
     "memory_per_running_job",
     "memory_per_finished_job",
     "memory_per_follower",
+    "memory_per_follower_read",
     "memory_output",
     "cpu_per_gib_unfollowed",
     "cpu_idle",
-    r"growth_start_\d+_running",
-    r"growth_stop_\d+_running",
-    r"growth_page_\d+_running",
-    r"growth_delay_\d+_running",
-    r"growth_start_\d+_finished",
-    r"growth_stop_\d+_finished",
-    r"growth_page_\d+_finished",
-    r"growth_delay_\d+_finished",
+    *(
+        rf"growth_{kind}_\d+_{state}"
+        for kind in [
+            *("jobs", "start", "start_p99", "stop", "stop_200", "page", "read", "follow", "follow_8"),
+            *("delay", "delay_p99", "lines", "follower", "unfollowed", "idle"),
+        ]
+        for state in ("running", "finished")
+    ),
+    r"growth_running_job_\d+_running",
+    r"growth_finished_job_\d+_finished",
+    r"growth_ready_\d+_finished",
     "cli_list",
     "daemon_ready",
     "peer_ssh",

@@ -34,6 +34,12 @@ ONE = "echo there; exec sleep 600"
 """The script whose process stays the only one."""
 
 
+def manner() -> str:
+    """Returns how a tree is killed here: as the daemon kills a job's."""
+    root, _ = cgroups.usable_root("auto")
+    return "cgroup.kill" if root else "killpg"
+
+
 @contextmanager
 def _cgroup() -> Iterator[str]:
     """Makes a cgroup where the daemon makes those of its jobs; gives "" where it would do without."""

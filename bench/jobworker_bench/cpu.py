@@ -14,13 +14,14 @@ from jobworker_bench.usage import cpu_seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jobworker_bench.client import Client
     from jobworker_bench.sizes import Sizes
     from jobworker_bench.world import Daemon, World
 
 RUNNING = 200
 FOLLOWERS = 50
 _MOST_SECONDS_A_GIB = 0.05
-_MOST_CORES_IDLE = 0.001
+MOST_CORES_IDLE = 0.001
 
 
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
@@ -35,18 +36,10 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
 
 
 def _unfollowed(world: World, sizes: Sizes) -> Figure:
-    spent = []
-    blocks = sizes.unfollowed_bytes >> 16
     with world.daemon() as daemon, daemon.connect() as client:
         # The first job of all loads code.
         client.finish(client.start(["true"]))
-        for _ in range(sizes.rounds):
-            before = cpu_seconds(daemon.pids)
-            job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={blocks}", "status=none"])
-            # To be told of the end without following the output.
-            client.wait(job_id)
-            spent.append((cpu_seconds(daemon.pids) - before) / (sizes.unfollowed_bytes / (1 << 30)))
-            client.delete(job_id)
+        spent = [unfollowed(daemon, client, sizes.unfollowed_bytes) for _ in range(sizes.rounds)]
     return Figure(
         "cpu_per_gib_unfollowed",
         "cpu",
@@ -55,6 +48,36 @@ def _unfollowed(world: World, sizes: Sizes) -> Figure:
         tuple(spent),
         target=Below(_MOST_SECONDS_A_GIB),
     )
+
+
+def unfollowed(daemon: Daemon, client: Client, size: int) -> float:
+    """Returns the processor time that a daemon takes for each GiB of an output that nobody follows, in seconds.
+
+    Args:
+        daemon: The daemon.
+        client: Connected to it.
+        size: Of the output, in bytes; a multiple of 64 KiB.
+    """
+    before = cpu_seconds(daemon.pids)
+    job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={size >> 16}", "status=none"])
+    # To be told of the end without following the output.
+    client.wait(job_id)
+    spent = cpu_seconds(daemon.pids) - before
+    client.delete(job_id)
+    return spent / (size / (1 << 30))
+
+
+def idling(daemon: Daemon, seconds: float) -> float:
+    """Returns how much of a core a daemon takes while nothing happens.
+
+    Args:
+        daemon: The daemon.
+        seconds: For how long it is looked at.
+    """
+    before, begin = cpu_seconds(daemon.pids), time.monotonic()
+    # What is measured is time in which nothing happens.
+    time.sleep(seconds)
+    return (cpu_seconds(daemon.pids) - before) / (time.monotonic() - begin)
 
 
 @contextmanager
@@ -77,18 +100,13 @@ def quiet(world: World, daemon: Daemon) -> Iterator[None]:
 
 
 def _idle(world: World, sizes: Sizes) -> Figure:
-    spent = []
     with world.daemon() as daemon, quiet(world, daemon):
-        for _ in range(sizes.rounds):
-            before, begin = cpu_seconds(daemon.pids), time.monotonic()
-            # What is measured is time in which nothing happens.
-            time.sleep(sizes.idle_seconds)
-            spent.append((cpu_seconds(daemon.pids) - before) / (time.monotonic() - begin))
+        spent = [idling(daemon, sizes.idle_seconds) for _ in range(sizes.rounds)]
     return Figure(
         "cpu_idle",
         "cpu",
         f"idle: {RUNNING} running jobs, {FOLLOWERS} quiet followers, of a core",
         Unit.CORES,
         tuple(spent),
-        target=Below(_MOST_CORES_IDLE),
+        target=Below(MOST_CORES_IDLE),
     )

@@ -6,12 +6,14 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_bench.bare_grpc import calling, serving
 from jobworker_bench.figures import AtLeast, Figure
 from jobworker_bench.spawning import spawn_and_wait
+from jobworker_bench.turns import turns
 from jobworker_bench.units import Unit
 
 if TYPE_CHECKING:
@@ -41,12 +43,23 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
     with world.daemon() as daemon, serving(world.certs) as address, ExitStack() as stack:
         clients = [stack.enter_context(daemon.connect()) for _ in range(max(_CLIENTS))]
         calls = [stack.enter_context(calling(address, world.certs)) for _ in range(max(_CLIENTS))]
-        for _ in range(sizes.rounds):
+
+        def of_jobs(count: int) -> None:
+            rates[count].append(rate(clients[:count], sizes.jobs // count))
+
+        def of_calls(count: int) -> None:
+            empty[count].append(_rate_of_calls(calls[:count], sizes.jobs // count))
+
+        def of_spawns() -> None:
             bare.append(spawn_and_wait(world, sizes.jobs, cores).per_second)
-            for count, values in rates.items():
-                values.append(rate(clients[:count], sizes.jobs // count))
-            for count, values in empty.items():
-                values.append(_rate_of_calls(calls[:count], sizes.jobs // count))
+
+        measured: list[Callable[[], None]] = [
+            of_spawns,
+            *(partial(of_jobs, count) for count in rates),
+            *(partial(of_calls, count) for count in empty),
+        ]
+        for measure_one in turns(measured, sizes.rounds):
+            measure_one()
     beside = (f"posix_spawn and wait in C, {cores} processes", tuple(bare))
     for count, values in rates.items():
         name = f"jobs/s, {count} client{'s' * (count > 1)}"

@@ -31,11 +31,11 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
         world.daemon() as daemon,
         daemon.connect() as client,
     ):
-        _time_starts(client, 10)
+        time_starts(client, 10)
         for _ in range(sizes.rounds):
             empty = statistics.median(_time_calls(call, sizes.latency_starts))
             limits.append(empty + spawn_and_wait(world, sizes.latency_starts, 1).seconds)
-            starts.append(_time_starts(client, sizes.latency_starts))
+            starts.append(time_starts(client, sizes.latency_starts))
     beside = ("empty call p50 + posix_spawn p50", tuple(limits))
     for percent, target in _TARGETS.items():
         values = tuple(percentile(seconds, percent) for seconds in starts)
@@ -52,7 +52,8 @@ def _time_calls(call: Callable[[bytes], bytes], count: int) -> list[float]:
     return seconds
 
 
-def _time_starts(client: Client, count: int) -> list[float]:
+def time_starts(client: Client, count: int) -> list[float]:
+    """Returns how long each of some starts took, in seconds; each job has ended before the next is started."""
     seconds = []
     for _ in range(count):
         began = time.perf_counter()

@@ -37,7 +37,7 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
             file = daemon.state_dir / "lines"
             alone.append(_time_into(command, file))
             file.unlink()
-            followed.append(_time_followed(client, command, count * LINE_BYTES))
+            followed.append(time_followed(client, command, count * LINE_BYTES))
     name = f"{count:,} lines of {LINE_BYTES} bytes"
     null, own = ("into /dev/null", tuple(nowhere)), ("into a file", tuple(alone))
     yield Figure("lines_file", "lines", f"{name}, into a file", Unit.SECONDS, tuple(alone), *null)
@@ -52,7 +52,17 @@ def _time_into(command: Sequence[str], file: Path) -> float:
         return time.perf_counter() - began
 
 
-def _time_followed(client: Client, command: Sequence[str], size: int) -> float:
+def time_followed(client: Client, command: Sequence[str], size: int) -> float:
+    """Returns how many seconds it took from the start of a job until a follower had all of its output.
+
+    Args:
+        client: Starts and follows it.
+        command: What it runs.
+        size: Of the output, in bytes.
+
+    Raises:
+        RuntimeError: If another number of bytes came.
+    """
     began = time.perf_counter()
     received = sum(map(len, client.follow(client.start(command))))
     duration = time.perf_counter() - began

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from jobworker.v1 import job_worker_pb2 as pb
 from jobworker_bench.figures import AtMost, Below, Figure
 from jobworker_bench.followers import Pipe, following
 from jobworker_bench.units import Unit
@@ -25,12 +26,18 @@ _KIB = 1 << 10
 _READ_BYTES = 1 << 20
 _NOISE = 5 << 20
 _LOG_LIMIT = "64M"
-# What each adds at most, and how it is told.
-_ADDS = {
-    "running_job": ("each running job", 20 * _KIB),
-    "finished_job": ("each finished job", 1 * _KIB),
-    "follower": ("each follower, waiting", 300 * _KIB),
-    "follower_read": ("each follower, a second after it has read 1 MiB", 300 * _KIB),
+MOST_BYTES = {
+    "running_job": 20 * _KIB,
+    "finished_job": 1 * _KIB,
+    "follower": 300 * _KIB,
+    "follower_read": 300 * _KIB,
+}
+"""What each may add."""
+_NAMES = {
+    "running_job": "each running job",
+    "finished_job": "each finished job",
+    "follower": "each follower, waiting",
+    "follower_read": "each follower, a second after it has read 1 MiB",
 }
 _IMPORTING = "import grpc, sys; print(flush=True); sys.stdin.read()"
 
@@ -53,17 +60,16 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
             _warm_up(client, sizes)
             added["running_job"].append(_running(daemon, client, sizes.running_jobs))
             added["finished_job"].append(_finished(daemon, client, sizes.ended_jobs))
-            waiting, read = _followers(world, daemon, client, sizes.followers)
+            waiting, read = follower_bytes(world, daemon, client, sizes.followers)
             added["follower"].append(waiting)
             added["follower_read"].append(read)
     limit = ("a Python that has imported grpc", tuple(bare))
     name = "RSS daemon + supervisor, idle"
     yield Figure("memory_idle", "memory", name, Unit.BYTES, tuple(idle), *limit, AtMost(1.5))
-    for key, (name, most) in _ADDS.items():
-        yield Figure(
-            f"memory_per_{key}", "memory", f"RSS for {name}", Unit.BYTES, tuple(added[key]), target=Below(most)
-        )
-    yield _output(world, sizes.large_output_bytes)
+    for key, most in MOST_BYTES.items():
+        name = f"RSS for {_NAMES[key]}"
+        yield Figure(f"memory_per_{key}", "memory", name, Unit.BYTES, tuple(added[key]), target=Below(most))
+    yield from _output(world, sizes)
 
 
 def _bare() -> int:
@@ -103,8 +109,14 @@ def _finished(daemon: Daemon, client: Client, count: int) -> float:
     return (resident(daemon.pids) - before) / count
 
 
-def _followers(world: World, daemon: Daemon, client: Client, count: int) -> tuple[float, float]:
-    """Returns what each follower adds while it waits, and a second after it has read 1 MiB.
+def follower_bytes(world: World, daemon: Daemon, client: Client, count: int) -> tuple[float, float]:
+    """Returns the bytes that each follower adds while it waits, and a second after it has read 1 MiB.
+
+    Args:
+        world: Gives a folder for a pipe.
+        daemon: The daemon.
+        client: Connected to it.
+        count: How many followers.
 
     Raises:
         RuntimeError: If a follower did not get every byte.
@@ -125,17 +137,39 @@ def _followers(world: World, daemon: Daemon, client: Client, count: int) -> tupl
     return waiting / count, read / count
 
 
-def _output(world: World, size: int) -> Figure:
-    """Measures after an output that is followed, of which the log keeps the end alone."""
+def _output(world: World, sizes: Sizes) -> Iterator[Figure]:
+    """Measures after outputs that are followed, one after the other, of each of which the log keeps the end alone.
+
+    Raises:
+        RuntimeError: If what a follower got, and was told that is gone, is not all of an output.
+    """
+    size = sizes.large_output_bytes
     with world.daemon(f"--log-limit={_LOG_LIMIT}") as daemon, daemon.connect() as client:
         # As much as the log keeps, so that every buffer has been as large as it gets.
-        client.finish(_start_output(client, 128 << 20))
+        _follow_output(client, 128 << 20)
         before = resident(daemon.pids)
-        client.finish(_start_output(client, size))
-        growth = resident(daemon.pids) - before
-    name = f"RSS added by {size / (1 << 30):g} GiB of output, followed"
-    return Figure("memory_output", "memory", name, Unit.BYTES, (growth,), target=Below(_NOISE))
+        growths, shares = [], []
+        for _ in range(sizes.memory_rounds):
+            shares.append(_follow_output(client, size) / size)
+            growths.append(resident(daemon.pids) - before)
+    name = f"RSS added by {size / (1 << 30):g} GiB of output, followed, once and again"
+    yield Figure("memory_output", "memory", name, Unit.BYTES, tuple(growths), target=Below(_NOISE))
+    name = "what its follower got of it, the rest being released before"
+    yield Figure("memory_output_received", "memory", name, Unit.RATIO, tuple(shares))
 
 
-def _start_output(client: Client, size: int) -> str:
-    return client.start(["dd", "if=/dev/zero", "bs=64K", f"count={size >> 16}", "status=none"])
+def _follow_output(client: Client, size: int) -> int:
+    """Returns how many bytes of an output reached its follower.
+
+    Raises:
+        RuntimeError: If it was not told of all others that they are gone.
+    """
+    job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={size >> 16}", "status=none"])
+    request = pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDOUT, follow=True)
+    received = gone = 0
+    for frame in client.stub.ReadLogs(request):
+        received += len(frame.data.data)
+        gone += frame.gap.to - int(getattr(frame.gap, "from"))
+    if received + gone != size:
+        raise RuntimeError(f"{received} bytes came and {gone} were told to be gone, of {size}")
+    return received

@@ -8,6 +8,29 @@ from typing import final
 
 @final
 @dataclass(frozen=True, slots=True)
+class ProbeSizes:
+    """The counts of one look at one of the daemons that are compared; of all else as in `Sizes`.
+
+    Attributes:
+        stops_200: Stops of a job of 200 processes.
+        pages: First pages of the list.
+    """
+
+    jobs: int
+    latency_starts: int
+    stops: int
+    stops_200: int
+    pages: int
+    output_bytes: int
+    unfollowed_bytes: int
+    delay_lines: int
+    small_lines: int
+    followers: int
+    idle_seconds: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Sizes:
     """The counts of a run.
 
@@ -30,7 +53,7 @@ class Sizes:
         unfollowed_bytes: Of an output in a round that nobody follows; a multiple of 64 KiB.
         idle_seconds: How long nothing happens in a round.
         crowds: How many jobs run in the daemons that are compared; the first is what the others stand beside.
-        growth_samples: Samples in a round of each daemon that is compared.
+        probes: What is measured in a round of each of them.
     """
 
     rounds: int
@@ -51,12 +74,12 @@ class Sizes:
     unfollowed_bytes: int
     idle_seconds: float
     crowds: tuple[int, ...]
-    growth_samples: int
+    probes: ProbeSizes
 
 
 FULL = Sizes(
     rounds=5,
-    jobs=800,
+    jobs=1600,
     latency_starts=500,
     stops=5,
     small_lines=1_000_000,
@@ -71,9 +94,21 @@ FULL = Sizes(
     followers=100,
     large_output_bytes=10 << 30,
     unfollowed_bytes=2 << 30,
-    idle_seconds=5,
+    idle_seconds=24,
     crowds=(10, 1000, 10_000),
-    growth_samples=30,
+    probes=ProbeSizes(
+        jobs=240,
+        latency_starts=100,
+        stops=30,
+        stops_200=3,
+        pages=30,
+        output_bytes=128 << 20,
+        unfollowed_bytes=256 << 20,
+        delay_lines=100,
+        small_lines=200_000,
+        followers=20,
+        idle_seconds=2,
+    ),
 )
 QUICK = Sizes(
     rounds=2,
@@ -94,5 +129,17 @@ QUICK = Sizes(
     unfollowed_bytes=64 << 20,
     idle_seconds=0.5,
     crowds=(10, 20),
-    growth_samples=5,
+    probes=ProbeSizes(
+        jobs=16,
+        latency_starts=10,
+        stops=2,
+        stops_200=1,
+        pages=5,
+        output_bytes=8 << 20,
+        unfollowed_bytes=8 << 20,
+        delay_lines=10,
+        small_lines=10_000,
+        followers=2,
+        idle_seconds=0.2,
+    ),
 )

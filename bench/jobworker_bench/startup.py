@@ -41,7 +41,7 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
         for _ in range(sizes.process_runs):
             importing.append(_run_seconds([sys.executable, "-SPc", "import grpc"], bare))
             listing.append(_run_seconds(command, plain))
-            starting.append(_ready_seconds(world))
+            starting.append(ready_seconds(world, world.folder("ready")))
     beside = ("python -c 'import grpc'", tuple(importing))
     yield Figure("cli_list", "startup", "worker-cli list, 10 jobs", Unit.SECONDS, tuple(listing), *beside, _CLI)
     yield Figure("daemon_ready", "startup", "daemon until READY", Unit.SECONDS, tuple(starting), *beside, _DAEMON)
@@ -53,8 +53,14 @@ def _run_seconds(command: Sequence[str], environment: Mapping[str, str]) -> floa
     return time.perf_counter() - began
 
 
-def _ready_seconds(world: World) -> float:
-    state_dir = world.folder("ready")
+def ready_seconds(world: World, state_dir: Path, *options: str) -> float:
+    """Returns how long a daemon takes from its start until it is ready, in seconds.
+
+    Args:
+        world: Gives the daemon.
+        state_dir: Its state directory.
+        *options: Further options for it.
+    """
     began = time.perf_counter()
-    with world.daemon(state_dir=state_dir):
+    with world.daemon(*options, state_dir=state_dir):
         return time.perf_counter() - began

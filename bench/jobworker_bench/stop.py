@@ -6,7 +6,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from jobworker_bench.bare_stop import bare_stop, tree
+from jobworker_bench.bare_stop import bare_stop, manner, tree
 from jobworker_bench.figures import AtMost, Figure
 from jobworker_bench.units import Unit
 
@@ -29,14 +29,15 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
         for _ in range(sizes.rounds):
             for count in _PROCESSES:
                 kills[count].append(statistics.median(bare_stop(count, sizes.stops)))
-                stops[count].append(statistics.median(_stop_seconds(client, count) for _ in range(sizes.stops)))
+                stops[count].append(statistics.median(stop_seconds(client, count) for _ in range(sizes.stops)))
     for count in _PROCESSES:
         name = f"stop to answer, {count} process{'es' * (count > 1)}"
-        beside = ("cgroup.kill and wait", tuple(kills[count]))
+        beside = (f"{manner()} and wait", tuple(kills[count]))
         yield Figure(f"stop_{count}", "stop", name, Unit.SECONDS, tuple(stops[count]), *beside, _TARGET)
 
 
-def _stop_seconds(client: Client, processes: int) -> float:
+def stop_seconds(client: Client, processes: int) -> float:
+    """Returns how long the stop of a job of so many processes took, all of which were there, in seconds."""
     job_id = client.start(tree(processes))
     output = client.follow(job_id)
     # Until all of its processes are there.

@@ -48,7 +48,7 @@ class _Parties:
 
     def round(self, rates: _Rates, size: int) -> None:
         """Measures everything once."""
-        job_id, rate = self._followed(1, size)
+        job_id, rate = followed(self.client, self.logs, 1, size)
         rates.follow.append(rate)
         file = self.daemon.state_dir / "logs" / f"{job_id}.stdout"
         rates.tls.append(bare_tls.receive_rate(self.daemon.certs, file))
@@ -57,18 +57,27 @@ class _Parties:
         rates.grpc_together.append(self.bare.rate(str(file), size, CLIENTS))
         # Else the next would pay for writing this output back to the disk.
         self.client.delete(job_id)
-        job_id, rate = self._followed(CLIENTS, size)
+        job_id, rate = followed(self.client, self.logs, CLIENTS, size)
         rates.together.append(rate)
         self.client.delete(job_id)
 
-    def _followed(self, count: int, size: int) -> tuple[str, float]:
-        """Starts a job that writes, has clients follow it, and returns its id and the sum of their rates."""
-        begin = time.monotonic()
-        job_id = self.client.start(
-            ["dd", "if=/dev/zero", f"bs={_WRITE_BYTES}", f"count={size // _WRITE_BYTES}", "status=none"]
-        )
-        self.logs.begin(job_id, count)
-        return job_id, count * size / (self.logs.finish(count, size) - begin)
+
+def followed(client: Client, readers: Readers, count: int, size: int) -> tuple[str, float]:
+    """Starts a job that writes, has clients follow it, and returns its id and the sum of their rates, in bytes/s.
+
+    Args:
+        client: Starts it.
+        readers: They follow it.
+        count: How many of them.
+        size: Of the output, in bytes; a multiple of 64 KiB.
+
+    Raises:
+        RuntimeError: If not every byte came.
+    """
+    begin = time.monotonic()
+    job_id = client.start(["dd", "if=/dev/zero", f"bs={_WRITE_BYTES}", f"count={size // _WRITE_BYTES}", "status=none"])
+    readers.begin(job_id, count)
+    return job_id, count * size / (readers.finish(count, size) - begin)
 
 
 def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
