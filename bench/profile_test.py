@@ -28,4 +28,4 @@ def test_an_unknown_load_is_refused() -> None:
     """With the names of those that there are, before anything runs."""
     done = subprocess.run([PROGRAM, "sleep"], capture_output=True, check=False, text=True)
     assert done.returncode == 2
-    assert "there are jobs, crowd" in done.stderr
+    assert "there are jobs, start" in done.stderr

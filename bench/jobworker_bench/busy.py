@@ -6,9 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from jobworker_bench.cpu import quiet
+from jobworker_bench.cpu import quiet, unfollowed
+from jobworker_bench.delay import delays
+from jobworker_bench.latency import time_starts
 from jobworker_bench.lines import LINE_BYTES
 from jobworker_bench.readers import reading
+from jobworker_bench.stop import stop_seconds
+from jobworker_bench.streams import CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +20,10 @@ if TYPE_CHECKING:
 
     from jobworker_bench.world import Daemon, World
 
-_CLIENTS = 8
 _OUTPUT_BYTES = 256 << 20
+_BLOCKS = ["dd", "if=/dev/zero", "bs=64K", f"count={_OUTPUT_BYTES >> 16}", "status=none"]
+_PROCESSES = 200
+_TICKS = 50
 _LINES = 500_000
 _CROWD = 10_000
 
@@ -48,7 +54,7 @@ def _repeated(turns: Sequence[Callable[[], object]]) -> Iterator[None]:
 def _jobs(_world: World, daemon: Daemon) -> Iterator[None]:
     """Eight clients start one job after the other."""
     with ExitStack() as stack:
-        clients = [stack.enter_context(daemon.connect()) for _ in range(_CLIENTS)]
+        clients = [stack.enter_context(daemon.connect()) for _ in range(CLIENTS)]
         with _repeated([_starting(client.start) for client in clients]):
             yield
 
@@ -67,13 +73,13 @@ def _crowd(_world: World, daemon: Daemon) -> Iterator[None]:
 
 
 @contextmanager
-def _following(daemon: Daemon, command: Sequence[str], size: int) -> Iterator[None]:
-    """A client follows one job after the other."""
-    with daemon.connect() as client, reading(daemon.address, daemon.certs, "log", 1) as readers:
+def _following(daemon: Daemon, command: Sequence[str], size: int, count: int = 1) -> Iterator[None]:
+    """Some clients follow one job after the other, each of them."""
+    with daemon.connect() as client, reading(daemon.address, daemon.certs, "log", count) as readers:
 
         def follow() -> None:
             job_id = client.start(command)
-            readers.rate(job_id, size)
+            readers.rate(job_id, size, count)
             client.delete(job_id)
 
         with _repeated([follow]):
@@ -81,10 +87,44 @@ def _following(daemon: Daemon, command: Sequence[str], size: int) -> Iterator[No
 
 
 @contextmanager
+def _start(_world: World, daemon: Daemon) -> Iterator[None]:
+    """One client starts one job after the other, each when the one before has ended."""
+    with daemon.connect() as client, _repeated([lambda: time_starts(client, 1)]):
+        yield
+
+
+@contextmanager
+def _stop(_world: World, daemon: Daemon) -> Iterator[None]:
+    """One client stops one job of 200 processes after the other."""
+    with daemon.connect() as client, _repeated([lambda: stop_seconds(client, _PROCESSES)]):
+        yield
+
+
+@contextmanager
+def _delay(_world: World, daemon: Daemon) -> Iterator[None]:
+    """A client follows a job that writes a line each 20 ms."""
+    with daemon.connect() as client, _repeated([lambda: delays(client, _TICKS)]):
+        yield
+
+
+@contextmanager
+def _unfollowed(_world: World, daemon: Daemon) -> Iterator[None]:
+    """One job after the other writes blocks of 64 KiB that nobody follows."""
+    with daemon.connect() as client, _repeated([lambda: unfollowed(daemon, client, _OUTPUT_BYTES)]):
+        yield
+
+
+@contextmanager
 def _follow(_world: World, daemon: Daemon) -> Iterator[None]:
     """They write blocks of 64 KiB."""
-    command = ["dd", "if=/dev/zero", "bs=64K", f"count={_OUTPUT_BYTES >> 16}", "status=none"]
-    with _following(daemon, command, _OUTPUT_BYTES):
+    with _following(daemon, _BLOCKS, _OUTPUT_BYTES):
+        yield
+
+
+@contextmanager
+def _follow_8(_world: World, daemon: Daemon) -> Iterator[None]:
+    """They write blocks of 64 KiB, and eight clients follow each."""
+    with _following(daemon, _BLOCKS, _OUTPUT_BYTES, CLIENTS):
         yield
 
 
@@ -114,8 +154,13 @@ def _idle(world: World, daemon: Daemon) -> Iterator[None]:
 
 LOADS: Mapping[str, Load] = {
     "jobs": _jobs,
+    "start": _start,
+    "stop": _stop,
     "crowd": _crowd,
+    "delay": _delay,
     "follow": _follow,
+    "follow-8": _follow_8,
+    "unfollowed": _unfollowed,
     "read": _read,
     "lines": _lines,
     "idle": _idle,
