@@ -30,7 +30,9 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
-    # As worker-cli has it: a connection that stands still is given up.
+    # As worker-cli has it for reads: gRPC can lose a call that it repeats out of sight as its connection ends.
+    ("grpc.enable_retries", 0),
+    # Likewise: a connection that stands still is given up.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.ping_timeout_ms", 10_000),
