@@ -273,11 +273,36 @@ async def test_removing_leaves_nothing_of_a_job(bench: LogBench, released: int) 
     assert bench.logs.size(bench.job.id, "stdout") == 0
 
 
+@pytest.mark.parametrize("size", [0, 64 << 10, (64 << 10) + 1])
+async def test_small_logs_are_removed_at_once(bench: LogBench, size: int) -> None:
+    """With all that is beside them; larger ones are moved, and removed later."""
+    append(bench.log, size)
+    bench.log.with_name(f"{bench.log.name}.released").symlink_to("1")
+    left = bench.logs.discard(await bench.end())
+    assert (left is None) == (size <= 64 << 10)
+    assert bench.logs.discarded() == [left] * (left is not None)
+    assert not any(path.name.startswith(bench.log.name) for path in bench.log.parent.iterdir())
+
+
+async def test_small_logs_in_segments_are_moved(bench: LogBench) -> None:
+    """Being directories, which take longer."""
+    bench.log.unlink()
+    bench.log.mkdir()
+    (bench.log / "0").write_bytes(b"abc")
+    left = bench.logs.discard(await bench.end())
+    assert left is not None
+    assert bench.logs.discarded() == [left]
+    bench.logs.empty(left)
+    assert bench.logs.discarded() == []
+
+
 async def test_logs_that_cannot_be_removed_are_said(bench: LogBench) -> None:
     """Their directory is none, say."""
     logs = OutputLogs(bench.log, Inotify(), bench.bus)
     with pytest.raises(StateDirectoryError, match="can't remove an output log: Not a directory"):
         logs.remove(bench.job.id)
+    with pytest.raises(StateDirectoryError, match="can't remove an output log: Not a directory"):
+        logs.discard(bench.job)
 
 
 @pytest.mark.parametrize("follow", [False, True])

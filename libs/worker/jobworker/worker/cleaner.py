@@ -58,9 +58,10 @@ class Cleaner:
             ResourceExhaustedError: If the disk is full; the host's fault.
         """
         with self._readers.deleting(job.id):
-            discarded = self._logs.discard(job.id)
+            discarded = self._logs.discard(job)
             await self._store.delete(job.id)
-        await in_thread(self._logs.empty, discarded)
+        if discarded is not None:
+            await in_thread(self._logs.empty, discarded)
         for channel in (output_channel(job.id), *(stream_channel(job.id, stream) for stream in STREAMS)):
             self._bus.publish(channel, Deleted())
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jobworker.worker.job import Job, StreamName
 
 _DISCARDED = ".discarded-"
+# Logs up to this size are removed where they are: that takes less than to have a thread do it (docs/performance.md).
+_SMALL_BYTES = 64 << 10
 
 
 @final
@@ -69,28 +71,50 @@ class OutputLogs:
         Raises:
             StateDirectoryError: If they can't be removed; the fault of whoever changed the directory, or of the disk.
         """
-        self.empty(self.discard(job_id))
+        with self._removing():
+            self.empty(self._move(job_id))
 
-    def discard(self, job_id: str) -> str:
-        """Moves a job's logs out of the way, whether or not they are there, which takes no time however large they are.
+    def discard(self, job: Job) -> str | None:
+        """Removes a finished job's logs if they are small, or else moves them out of the way: neither takes long.
+
+        Whether or not they are there.
 
         Returns:
-            What to `empty`.
+            What to `empty`; None if nothing is left.
 
         Raises:
-            StateDirectoryError: If they can't be moved; the fault of whoever changed the directory, or of the disk.
+            StateDirectoryError: If they can't be removed; the fault of whoever changed the directory, or of the disk.
         """
+        with self._removing():
+            if all(job.written(stream) <= _SMALL_BYTES for stream in STREAMS):
+                with suppress(IsADirectoryError):  # a log in segments
+                    for part in self._parts(job.id):
+                        with suppress(FileNotFoundError):
+                            os.unlink(part)
+                    return None
+            return self._move(job.id)
+
+    def _move(self, job_id: str) -> str:
         discarded = f"{self._directory}/{_DISCARDED}{job_id}"
+        os.makedirs(discarded, mode=0o700, exist_ok=True)
+        for part in self._parts(job_id):
+            with suppress(FileNotFoundError):
+                os.rename(part, f"{discarded}/{os.path.basename(part)}")
+        return discarded
+
+    def _parts(self, job_id: str) -> Iterator[str]:
+        """Yields the paths of all that a job's logs may consist of."""
+        for path in (self.path(job_id, stream) for stream in STREAMS):
+            yield path
+            yield from sidecars(path)
+
+    @contextmanager
+    def _removing(self) -> Iterator[None]:
         try:
-            os.makedirs(discarded, mode=0o700, exist_ok=True)
-            for path in (self.path(job_id, stream) for stream in STREAMS):
-                for part in (path, *sidecars(path)):
-                    with suppress(FileNotFoundError):
-                        os.rename(part, f"{discarded}/{os.path.basename(part)}")
+            yield
         except OSError as error:
             problem = f"can't remove an output log: {error.strerror}"
             raise StateDirectoryError(self._directory, problem) from error
-        return discarded
 
     def discarded(self) -> list[str]:
         """Returns all that was discarded and not emptied, since the worker before this one was killed, say."""
