@@ -26,7 +26,8 @@ from jobworker.supervisor import cgroups, signals
 from jobworker.supervisor.deadlines import Deadlines
 from jobworker.supervisor.dying import Dying
 from jobworker.supervisor.orphans import Orphans
-from jobworker.supervisor.proc import has_exited, next_zombie
+from jobworker.supervisor.proc import has_exited
+from jobworker.supervisor.zombies import Zombies
 
 if TYPE_CHECKING:
     import select
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 
 # How many children are reaped before it is looked what else there is to do: a job can make them faster than that.
 _REAPED_AT_ONCE = 256
-# How many of the jobs that a stop has killed are looked for before all others: to find any child that has exited, the
-# kernel looks through all of them, 0.1 ms for each thousand, and again to find that there is no other.
+# How many of the jobs that a stop has killed are looked for before all others.
 _SOUGHT_FIRST = 8
 
 
@@ -68,6 +68,7 @@ class Children:
         self._deadlines = Deadlines()
         self._orphans = Orphans()
         self._dying = Dying()
+        self._zombies = Zombies()
 
     def __repr__(self) -> str:
         return f"<Children running={len(self._running)} ending={len(self._ending)}>"
@@ -107,15 +108,21 @@ class Children:
 
     def timeout(self) -> float | None:
         """Returns in how many seconds something is due by the clock; None if nothing is."""
-        return self._deadlines.timeout()
+        due = [one for one in (self._deadlines.timeout(), self._zombies.timeout()) if one is not None]
+        return min(due, default=None)
 
     def expire(self) -> Iterator[Exited]:
-        """Kills the jobs whose grace period is over, and yields the end of those that nothing is left of."""
+        """Does what is due by the clock, and yields the end of each job that nothing is left of.
+
+        Jobs whose grace period is over are killed, and children that have exited looked for.
+        """
         over = self._deadlines.take_graced()
         for leader in over:
             if leader.status is None:
                 self._kill_by_stop(leader)
         yield from self._advance(list(self._ending.values()) if self._deadlines.take_retry() else over)
+        if self._zombies.is_due():
+            yield from self.reap()
 
     def kill_all(self) -> Iterator[Exited]:
         """Kills every job as a stop does, and yields the end of those that nothing is left of."""
@@ -143,17 +150,16 @@ class Children:
         for one in stopped:
             self._reap_first(one)
         yield from self._advance(stopped)
-        for _ in range(_REAPED_AT_ONCE):
-            pid = next_zombie()
-            if pid is None:
-                break
+        found = self._zombies.found(self._running, self._candidates, is_first=not stopped)
+        for count, pid in enumerate(found, 1):
             leader = self._running.get(pid)
             if leader is None:
                 self._reap_other(pid)
             else:
                 self._reap_first(leader)
-        else:
-            signal.raise_signal(signal.SIGCHLD)  # there may be more, for which there will be no other
+            if count == _REAPED_AT_ONCE:
+                signal.raise_signal(signal.SIGCHLD)  # there may be more, for which there will be no other
+                break
         yield from self._advance(self._ending.values())
 
     def cgroup_changed(self, descriptor: int) -> Iterator[Exited]:
