@@ -102,17 +102,22 @@ def measure(world: World, sizes: Sizes) -> Iterator[Figure]:
         yield memory
         for crowd in turns(crowds, sizes.rounds):
             crowd.measure(sizes.probes)
-    few, *many = crowds
+    yield from _figures(*crowds)
+
+
+def _figures(few: _Crowd, *many: _Crowd) -> Iterator[Figure]:
     for key, kind in KINDS.items():
-        for crowd in many:
+        # What is nearly nothing is no measure for others.
+        stands_alone = isinstance(kind.target, Below)
+        for crowd in (few, *many) if stands_alone else many:
             yield Figure(
                 f"growth_{key}_{crowd.key}",
                 "growth",
                 f"{kind.name}, {crowd.name}",
                 kind.unit,
                 tuple(crowd.values[key]),
-                f"with {few.name}",
-                tuple(few.values[key]),
+                "" if stands_alone else f"with {few.name}",
+                () if stands_alone else tuple(few.values[key]),
                 kind.target,
             )
 
