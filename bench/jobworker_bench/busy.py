@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from jobworker_bench.client import writer
 from jobworker_bench.cpu import quiet, unfollowed
 from jobworker_bench.delay import delays
 from jobworker_bench.latency import time_starts
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from jobworker_bench.world import Daemon, World
 
 _OUTPUT_BYTES = 256 << 20
-_BLOCKS = ["dd", "if=/dev/zero", "bs=64K", f"count={_OUTPUT_BYTES >> 16}", "status=none"]
 _PROCESSES = 200
 _TICKS = 50
 _LINES = 500_000
@@ -117,14 +117,14 @@ def _unfollowed(_world: World, daemon: Daemon) -> Iterator[None]:
 @contextmanager
 def _follow(_world: World, daemon: Daemon) -> Iterator[None]:
     """They write blocks of 64 KiB."""
-    with _following(daemon, _BLOCKS, _OUTPUT_BYTES):
+    with _following(daemon, writer(_OUTPUT_BYTES), _OUTPUT_BYTES):
         yield
 
 
 @contextmanager
 def _follow_8(_world: World, daemon: Daemon) -> Iterator[None]:
     """They write blocks of 64 KiB, and eight clients follow each."""
-    with _following(daemon, _BLOCKS, _OUTPUT_BYTES, CLIENTS):
+    with _following(daemon, writer(_OUTPUT_BYTES), _OUTPUT_BYTES, CLIENTS):
         yield
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AT_ONCE = 8
+_WRITE_BYTES = 64 << 10
+
+
+def writer(size: int) -> list[str]:
+    """Returns the command that writes so many bytes, a multiple of 64 KiB, in writes of 64 KiB."""
+    return ["dd", "if=/dev/zero", f"bs={_WRITE_BYTES}", f"count={size // _WRITE_BYTES}", "status=none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from jobworker_bench.client import writer
 from jobworker_bench.figures import Below, Figure
 from jobworker_bench.followers import Pipe, following
 from jobworker_bench.units import Unit
@@ -59,7 +60,7 @@ def unfollowed(daemon: Daemon, client: Client, size: int) -> float:
         size: Of the output, in bytes; a multiple of 64 KiB.
     """
     before = cpu_seconds(daemon.pids)
-    job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={size >> 16}", "status=none"])
+    job_id = client.start(writer(size))
     # To be told of the end without following the output.
     client.wait(job_id)
     spent = cpu_seconds(daemon.pids) - before

@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from jobworker.v1 import job_worker_pb2 as pb
+from jobworker_bench.client import writer
 from jobworker_bench.figures import AtMost, Below, Figure
 from jobworker_bench.followers import Pipe, following
 from jobworker_bench.units import Unit
@@ -164,7 +165,7 @@ def _follow_output(client: Client, size: int) -> int:
     Raises:
         RuntimeError: If it was not told of all others that they are gone.
     """
-    job_id = client.start(["dd", "if=/dev/zero", "bs=64K", f"count={size >> 16}", "status=none"])
+    job_id = client.start(writer(size))
     request = pb.ReadLogsRequest(job_id=job_id, stream=pb.LOG_STREAM_STDOUT, follow=True)
     received = gone = 0
     for frame in client.stub.ReadLogs(request):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobworker_bench import bare_grpc, bare_tls
+from jobworker_bench.client import writer
 from jobworker_bench.figures import AtLeast, Figure
 from jobworker_bench.readers import Readers, reading
 from jobworker_bench.units import Unit
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from jobworker_bench.world import Daemon, World
 
 CLIENTS = 8
-_WRITE_BYTES = 64 << 10
 _LIMIT = "a bare TLS 1.3 socket, same file"
 
 
@@ -75,7 +75,7 @@ def followed(client: Client, readers: Readers, count: int, size: int) -> tuple[s
         RuntimeError: If not every byte came.
     """
     begin = time.monotonic()
-    job_id = client.start(["dd", "if=/dev/zero", f"bs={_WRITE_BYTES}", f"count={size // _WRITE_BYTES}", "status=none"])
+    job_id = client.start(writer(size))
     readers.begin(job_id, count)
     return job_id, count * size / (readers.finish(count, size) - begin)
 
