@@ -23,7 +23,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jobworker.supervisor import cgroups, signals
-from jobworker.supervisor.deadlines import Deadlines
+from jobworker.supervisor.deadlines import Deadlines, soonest
 from jobworker.supervisor.dying import Dying
 from jobworker.supervisor.orphans import Orphans
 from jobworker.supervisor.proc import has_exited
@@ -108,8 +108,7 @@ class Children:
 
     def timeout(self) -> float | None:
         """Returns in how many seconds something is due by the clock; None if nothing is."""
-        due = [one for one in (self._deadlines.timeout(), self._zombies.timeout()) if one is not None]
-        return min(due, default=None)
+        return soonest(self._deadlines.timeout(), self._zombies.timeout())
 
     def expire(self) -> Iterator[Exited]:
         """Does what is due by the clock, and yields the end of each job that nothing is left of.

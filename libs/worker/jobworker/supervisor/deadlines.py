@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _RETRY_SECONDS = 1.0
 
 
+def soonest(*timeouts: float | None) -> float | None:
+    """Returns the shortest of some timeouts, in seconds, of which None is none; None if all are."""
+    return min((one for one in timeouts if one is not None), default=None)
+
+
 class Deadlines:
     """The grace periods of jobs, and when to try again; times are those of the monotonic clock, in seconds."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobworker.supervisor import cgroups, failpoints
 from jobworker.supervisor.children import Children
+from jobworker.supervisor.deadlines import soonest
 from jobworker.supervisor.inheritance import Inheritance, inheritance_of, problem_of
 from jobworker.supervisor.leader import Leader
 from jobworker.supervisor.protocol import STEP_LOG, Exited, Refused, Started, Synced
@@ -147,8 +148,7 @@ class Jobs:
 
     def timeout(self) -> float | None:
         """Returns in how many seconds something is due by the clock; None if nothing is."""
-        due = [one for one in (self._children.timeout(), self._logs.timeout()) if one is not None]
-        return min(due, default=None)
+        return soonest(self._children.timeout(), self._logs.timeout())
 
     def _begin(self, job_id: str, begun: Begun) -> None:
         try:
