@@ -7,13 +7,20 @@ import time
 
 import pytest
 
-from jobworker.supervisor.deadlines import Deadlines
+from jobworker.supervisor.deadlines import Deadlines, soonest
 from jobworker.supervisor.leader import Leader
 
 
 def leader_of(number: int) -> Leader:
     """Returns the first process of one of several jobs."""
     return Leader(f"job-{number}", number, 1, "", ("out", "err"))
+
+
+def test_the_soonest_is_waited_for() -> None:
+    """Whatever else is due later, or not at all."""
+    assert soonest(2.0, None, 0.0, 1.0) == 0.0
+    assert soonest(None, 3.0) == 3.0
+    assert soonest(None, None) is None
 
 
 def test_nothing_is_due_at_first() -> None:
