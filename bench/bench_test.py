@@ -140,6 +140,13 @@ def test_an_unknown_load_is_refused() -> None:
     assert all(load in said for load in LOADS)
 
 
+def test_a_folder_that_cannot_be_made_is_told_at_once() -> None:
+    """Not after all has been measured for it."""
+    printed, said = run("--quick", "--only=lines", "--output=/dev/null/figures", code=1)
+    assert (printed, said.count("\n")) == ("", 1)
+    assert said.startswith("can't make the folder /dev/null/figures: Not a directory; give another")
+
+
 def test_only_a_whole_run_is_written_into_the_page(tmp_path: Path) -> None:
     """A part, or a short look, must not pass for what was reached."""
     page = tmp_path / "docs/performance.md"

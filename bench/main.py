@@ -53,6 +53,19 @@ def _chosen(only: str | None) -> list[str]:
     return [name for name in LOADS if name in chosen]
 
 
+def _made(folder: Path) -> Path:
+    """Makes a folder, before minutes are spent on what goes into it, and returns it.
+
+    Raises:
+        SystemExit: If it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"can't make the folder {folder}: {error.strerror}; give another --output") from None
+    return folder
+
+
 def _measure(chosen: Sequence[str], *, quick: bool) -> Run:
     """Runs loads one after the other; one that fails doesn't take the others' figures along."""
     run = Run(machine.about(), quick)
@@ -96,11 +109,13 @@ def main() -> None:
     options = docopt.docopt((__doc__ or "").format(loads=", ".join(LOADS)))
     # Under `bazel run` the working directory is that of the program's own files.
     caller = Path(os.environ.get("BUILD_WORKING_DIRECTORY", ""))
-    run = _measure(_chosen(options["--only"]), quick=options["--quick"])
+    chosen = _chosen(options["--only"])
+    output = options["--output"] and _made(caller / options["--output"])
+    run = _measure(chosen, quick=options["--quick"])
     print(table(run.rows))
-    if options["--output"]:
-        _write_files(run, caller / options["--output"])
-        (caller / options["--output"] / "table.md").write_text(table(run.rows) + "\n")
+    if output:
+        _write_files(run, output)
+        (output / "table.md").write_text(table(run.rows) + "\n")
     if run.errors:
         raise SystemExit("\n".join(run.errors))
     tree = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
